@@ -1,0 +1,318 @@
+"""Every error the library raises, under one root.
+
+A message names the verb, the resource, the server's reason and what to do next. An `ApiError` carries the
+`Status` that the server answered (API conventions, "Response Status Kind").
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+__all__ = [
+    "AlreadyExists",
+    "ApiError",
+    "BadRequest",
+    "ConfigError",
+    "Conflict",
+    "ConnectFailed",
+    "ConnectionLost",
+    "Expired",
+    "FlowTimeout",
+    "Forbidden",
+    "Invalid",
+    "InvalidName",
+    "KresilientError",
+    "LifecycleError",
+    "MethodNotAllowed",
+    "NotAKubernetesAnswer",
+    "NotFound",
+    "NotSyncedError",
+    "OutcomeUnknown",
+    "PoisonObject",
+    "SelectorError",
+    "ServerUnavailable",
+    "StaleError",
+    "Status",
+    "StatusCause",
+    "StatusDetails",
+    "SyncError",
+    "TooManyRequests",
+    "TransportError",
+    "Unauthorized",
+    "WireError",
+    "api_error",
+]
+
+
+class KresilientError(Exception):
+    """The root of every error of this library."""
+
+
+# --- what the caller handed in -----------------------------------------------------------------------
+
+
+class ConfigError(KresilientError, ValueError):
+    """A setting, a kubeconfig or a credential source cannot be used as it stands."""
+
+
+class InvalidName(KresilientError, ValueError):
+    """A resource, namespace, name or key that no API path can carry."""
+
+
+class SelectorError(KresilientError, ValueError):
+    """A selector that does not parse, or that cannot be matched here. It never means "everything"."""
+
+
+class LifecycleError(KresilientError, RuntimeError):
+    """Used before start, after close, from another event loop, or after a fork."""
+
+
+# --- the network -------------------------------------------------------------------------------------
+
+
+class TransportError(KresilientError, OSError):
+    """No usable answer came back. `sent` is False where certainly nothing reached the server."""
+
+    sent: bool = True
+
+    def __init__(self, message: str, *, sent: bool | None = None) -> None:
+        super().__init__(message)
+        if sent is not None:
+            self.sent = sent
+
+
+class ConnectFailed(TransportError):
+    """No connection could be made (refused, unresolved, TLS): nothing was sent."""
+
+    sent = False
+
+
+class ConnectionLost(TransportError):
+    """The connection ended, or stayed silent too long, after the request may have arrived."""
+
+
+# --- what came back is not what was asked for ----------------------------------------------------------
+
+
+class WireError(KresilientError, ValueError):
+    """Bytes that are not the JSON that was due: junk, cut off, or above a bound."""
+
+
+class NotAKubernetesAnswer(WireError):
+    """A success status whose body is no Kubernetes object: HTML from a proxy, an empty body, a Status."""
+
+
+class PoisonObject(KresilientError, ValueError):
+    """An object that does not decode. It was set aside; the rest of its list or stream went on."""
+
+
+# --- what the server said ------------------------------------------------------------------------------
+
+
+class StatusCause(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One cause in a Status: the field it concerns, why, and in which words."""
+
+    reason: str = ""
+    message: str = ""
+    field: str = ""
+
+
+class StatusDetails(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """What a Status is about, and how long to wait before asking again."""
+
+    name: str = ""
+    group: str = ""
+    kind: str = ""
+    uid: str = ""
+    causes: list[StatusCause] | None = None
+    retry_after_seconds: float | None = None
+
+
+class Status(msgspec.Struct, frozen=True, rename="camel"):
+    """The `Status` object of a failed (or bodiless) request."""
+
+    kind: str = "Status"
+    api_version: str = "v1"
+    status: str = ""
+    message: str = ""
+    reason: str = ""
+    details: StatusDetails | None = None
+    code: int = 0
+
+    @property
+    def causes(self) -> tuple[StatusCause, ...]:
+        return tuple(self.details.causes or ()) if self.details is not None else ()
+
+    def has_cause(self, reason: str) -> bool:
+        """Whether one of the causes has this reason, for example `ResourceVersionTooLarge`."""
+        return any(cause.reason == reason for cause in self.causes)
+
+
+class ApiError(KresilientError):
+    """The server answered with a failure.
+
+    `status` is its Status (made up from the HTTP status where the body was none; `status_sent` tells),
+    `code` the HTTP status, `retry_after` the seconds it asked to wait, `attempts` how often it was asked.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: Status,
+        retry_after: float | None = None,
+        status_sent: bool = True,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.retry_after = retry_after
+        self.status_sent = status_sent
+        self.attempts = 1
+
+    @property
+    def code(self) -> int:
+        return self.status.code
+
+    @property
+    def reason(self) -> str:
+        return self.status.reason
+
+
+class BadRequest(ApiError):
+    """400: the server could not understand the request."""
+
+
+class Unauthorized(ApiError):
+    """401: no credentials, or ones that the server does not accept (a forced refresh did not help)."""
+
+
+class Forbidden(ApiError):
+    """403: known, but not allowed (RBAC or an admission plug-in)."""
+
+
+class NotFound(ApiError):
+    """404: no such object, or no such resource."""
+
+
+class MethodNotAllowed(ApiError):
+    """405: the resource does not have this verb."""
+
+
+class Conflict(ApiError):
+    """409: the object changed in between, or a precondition failed. Read it again, then write."""
+
+
+class AlreadyExists(Conflict):
+    """409 with reason AlreadyExists: an object of this name is there."""
+
+
+class Expired(ApiError):
+    """410: the resource version or the page token is older than the server's history."""
+
+
+class Invalid(ApiError):
+    """422: understood, but the object or the options break a rule; see `status.causes`."""
+
+
+class TooManyRequests(ApiError):
+    """429: the server (or a PodDisruptionBudget, for an eviction) asks to come back later."""
+
+
+class ServerUnavailable(ApiError):
+    """5xx: the server, or something before it, could not answer."""
+
+
+class OutcomeUnknown(KresilientError):
+    """A write was sent and its answer was lost: it may or may not have happened. Read before repeating."""
+
+
+# --- the cache -----------------------------------------------------------------------------------------
+
+
+class SyncError(KresilientError, TimeoutError):
+    """An informer did not sync in time, or cannot; the message has the last reason, `__cause__` the error."""
+
+
+class NotSyncedError(KresilientError, LookupError):
+    """Read before the first list was complete: the cache does not know yet, so it does not answer."""
+
+
+class StaleError(KresilientError, LookupError):
+    """The cache is older than the caller allows, and could not be proved fresh."""
+
+
+class FlowTimeout(KresilientError, TimeoutError):
+    """A request was not admitted before its deadline; nothing was sent."""
+
+
+_BY_CODE: dict[int, type[ApiError]] = {
+    400: BadRequest,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    405: MethodNotAllowed,
+    409: Conflict,
+    410: Expired,
+    422: Invalid,
+    429: TooManyRequests,
+}
+
+_ADVICE: dict[type[ApiError], str] = {
+    Unauthorized: "check the credentials (a refresh was already tried)",
+    Forbidden: "grant the verb to this user, for example with a Role and a RoleBinding",
+    Conflict: "read the object again, then repeat the write",
+    Expired: "list again without a resource version or page token",
+}
+
+_status_decoder = msgspec.json.Decoder(Status, strict=False)
+
+
+def parse_status(body: bytes) -> Status | None:
+    """The Status in *body*, or None where it is none (HTML, plain text, another object)."""
+    try:
+        status = _status_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return status if status.kind == "Status" and (status.status or status.code) else None
+
+
+def api_error(
+    code: int,
+    body: bytes | Status,
+    *,
+    what: str,
+    retry_after: float | None = None,
+) -> ApiError:
+    """The typed error for a failed answer.
+
+    *what* names the request ("list v1/pods"). A body that is no Status is quoted, shortened, in the message;
+    `retry_after` is the larger of the header's (given) and the Status's own.
+    """
+    status = body if isinstance(body, Status) else parse_status(body)
+    sent = status is not None
+    if status is None:
+        text = bytes(body[:200]).decode("utf-8", "replace").strip() if isinstance(body, bytes) else ""
+        status = Status(status="Failure", message=text, code=code)
+    elif status.code != code:
+        status = msgspec.structs.replace(status, code=status.code or code)
+    hint = status.details.retry_after_seconds if status.details is not None else None
+    if hint is not None:
+        retry_after = max(hint, retry_after or 0.0)
+    kind = _BY_CODE.get(status.code, ServerUnavailable if status.code >= 500 else ApiError)
+    if kind is Conflict and status.reason == "AlreadyExists":
+        kind = AlreadyExists
+    elif status.reason == "Expired" or status.reason == "Gone":
+        kind = Expired
+    message = f"{what}: {status.code} {status.reason}".rstrip()
+    if status.message:
+        message += f": {status.message}"
+    if advice := _ADVICE.get(kind):
+        message += f"; {advice}"
+    return kind(message, status=status, retry_after=retry_after, status_sent=sent)
+
+
+def wrong_type(what: str, expected: str, got: Any) -> TypeError:
+    """A TypeError in the library's words."""
+    return TypeError(f"{what} must be {expected}, not {type(got).__name__}")

@@ -1,0 +1,1 @@
+"""What can be observed: typed events, and the structured log on them."""

@@ -1,0 +1,1 @@
+"""How requests reach a server: the protocol, aiohttp behind it, and credentials."""
