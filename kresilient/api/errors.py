@@ -18,6 +18,7 @@ __all__ = [
     "Conflict",
     "ConnectFailed",
     "ConnectionLost",
+    "CredentialsError",
     "Expired",
     "FlowTimeout",
     "Forbidden",
@@ -91,6 +92,12 @@ class ConnectFailed(TransportError):
 
 class ConnectionLost(TransportError):
     """The connection ended, or stayed silent too long, after the request may have arrived."""
+
+
+class CredentialsError(TransportError):
+    """No credentials could be had (a token file, an exec plug-in, an identity provider): nothing was sent."""
+
+    sent = False
 
 
 # --- what came back is not what was asked for ----------------------------------------------------------

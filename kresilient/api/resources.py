@@ -96,10 +96,11 @@ class Resource:
 @lru_cache(maxsize=512)
 def _parse(text: str) -> Resource:
     parts = text.split("/")
-    group = "" if _VERSION.match(parts[0]) else parts.pop(0)
+    core = _VERSION.match(parts[0]) is not None
+    group = "" if core else parts.pop(0)
     if (
         2 <= len(parts) <= 3
-        and (not group or _GROUP.match(group))
+        and (core or _GROUP.match(group))
         and _VERSION.match(parts[0])
         and all(_PLURAL.match(part) for part in parts[1:])
     ):

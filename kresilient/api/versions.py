@@ -1,0 +1,25 @@
+"""Resource versions: decimal numbers that compare within one resource (KEP-5504), or opaque texts.
+
+Some aggregated APIs use versions that are no numbers; those compare with nothing, and the last to arrive
+wins.
+"""
+
+from __future__ import annotations
+
+__all__ = ["is_newer", "later", "version_number"]
+
+
+def version_number(version: str) -> int | None:
+    """The number that *version* is, or None where it is opaque or empty."""
+    return int(version) if version.isdecimal() and version.isascii() else None
+
+
+def is_newer(version: str, held: str) -> bool:
+    """Whether *version* is above *held*; True too where they do not compare."""
+    one, other = version_number(version), version_number(held)
+    return one is None or other is None or one > other
+
+
+def later(version: str, other: str) -> str:
+    """The higher of two versions; the first where they do not compare."""
+    return version if version and is_newer(version, other) else other or version
