@@ -1,0 +1,292 @@
+"""The one door to the server: `admission -> send -> classify -> retry or give up`.
+
+Every request passes here, so that a bound on requests holds by construction and each is observed once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random as _random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from ..api.errors import (
+    ApiError,
+    KresilientError,
+    LifecycleError,
+    NotAKubernetesAnswer,
+    TransportError,
+    WireError,
+    api_error,
+)
+from ..observe.events import Admitted, Observers, RequestFinished, RequestRetried
+from ..transport.base import Request, Response, Transport
+from .limiter import Limiter
+from .retry import RetryPolicy, retrying
+
+__all__ = ["MAX_BODY", "MAX_RETRY_AFTER", "Answer", "Door", "parse_retry_after"]
+
+MAX_BODY: Final = 256 << 20
+"""Bytes of one unary answer, above which it is refused."""
+
+MAX_RETRY_AFTER: Final = 600.0
+"""Seconds: no server can send a client away for longer by one answer."""
+
+_ERROR_BODY: Final = 1 << 20
+_ERROR_READ_SECONDS: Final = 10.0
+_QUOTED: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A successful unary answer, read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Door:
+    """Sends requests through one transport: paced, classified, retried and observed.
+
+    Args:
+        transport: owned by the door from here on; closed with it.
+        limiter: the admission that every attempt passes, repeats included.
+        observers: hear `Admitted`, `RequestFinished` and `RequestRetried`.
+        retry: how often a unary call is tried.
+        clock: monotonic seconds; the running loop's time where None.
+        random: uniform in [0, 1), for the jitter of waits.
+        wall: seconds since the epoch, for a Retry-After that is a date.
+        max_body: bytes of a unary answer above which it fails with `WireError`.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        limiter: Limiter,
+        observers: Observers,
+        retry: RetryPolicy | None = None,
+        clock: Callable[[], float] | None = None,
+        random: Callable[[], float] = _random.random,
+        wall: Callable[[], float] = time.time,
+        max_body: int = MAX_BODY,
+    ) -> None:
+        self._transport = transport
+        self._limiter = limiter
+        self._observers = observers
+        self._retry = RetryPolicy() if retry is None else retry
+        self._once = replace(self._retry, attempts=1)
+        self._clock = clock
+        self._random = random
+        self._wall = wall
+        self._max_body = max_body
+        self._closed = False
+
+    @property
+    def transport(self) -> Transport:
+        return self._transport
+
+    @property
+    def limiter(self) -> Limiter:
+        return self._limiter
+
+    async def call(self, request: Request, *, repeatable: bool = False, retry: bool = True) -> Answer:
+        """Send a unary *request* and return its answer; what fails is retried by what is known of it.
+
+        *repeatable*: a precondition (uid, resource version) makes a repeat of this write safe.
+        *retry*: False for one attempt only.
+
+        Raises:
+            ApiError: the server answered with a failure; `attempts` counts the tries.
+            ConnectFailed, ConnectionLost: no answer came.
+            NotAKubernetesAnswer: a success whose body is empty or no JSON.
+            WireError: the body is larger than `max_body`.
+            OutcomeUnknown: a write that may or may not have been carried out.
+            LifecycleError: the door is closed.
+
+        Cancelled: the attempt is aborted and its response closed; the server may still act on a write.
+        """
+
+        async def attempt(number: int) -> Answer:
+            return await self._exchange(request, number)
+
+        def on_retry(number: int, delay: float, error: KresilientError) -> None:
+            self._observers(RequestRetried(request.verb, request.resource, number, delay, _in_short(error)))
+
+        return await retrying(
+            self._retry if retry else self._once,
+            attempt,
+            request=request,
+            repeatable=repeatable,
+            clock=self._now,
+            random=self._random,
+            on_retry=on_retry,
+        )
+
+    async def open(self, request: Request, *, admit: bool = True) -> Response:
+        """Send *request* once and return the response with its body unread: a streamed list or a watch.
+
+        *admit*: False for a further page of a list that was admitted.
+
+        The caller closes the response. There is no retry here: whoever follows a stream decides what its
+        failure means. Raises as `call` does, but never `OutcomeUnknown`.
+
+        Cancelled: the exchange is aborted, and a response that was there is closed.
+        """
+        if admit:
+            await self._admit(request)
+        started, status, failure = self._now(), 0, "cancelled"
+        try:
+            response = await self._send(request)
+            status = response.status
+            try:
+                await self._check_head(request, response)
+            except BaseException:
+                await response.close()
+                raise
+            failure = ""
+            return response
+        except Exception as error:
+            failure = _in_short(error)
+            raise
+        finally:
+            self._finished(request, status, started, 1, failure)
+
+    async def close(self) -> None:
+        """Close the transport; later calls raise `LifecycleError`. Idempotent."""
+        self._closed = True
+        await self._transport.close()
+
+    async def _exchange(self, request: Request, number: int) -> Answer:
+        """One attempt: admitted, sent, read and classified."""
+        await self._admit(request)
+        started, status, failure = self._now(), 0, "cancelled"
+        try:
+            async with await self._send(request) as response:
+                status = response.status
+                await self._check_head(request, response)
+                body = await response.read(self._max_body + 1)
+                if len(body) > self._max_body:
+                    del body  # not to live on in the error's traceback
+                    raise WireError(
+                        f"{request.what}: the answer is larger than {self._max_body} bytes; "
+                        "ask for less (limit, selectors) or raise max_body"
+                    )
+                if not body.strip() and _object_due(request, status):
+                    raise NotAKubernetesAnswer(
+                        f"{request.what}: {status} with an empty body where an object was due; "
+                        "look for a proxy between here and the API server"
+                    )
+                answer = Answer(status, response.headers, body)
+            failure = ""
+            return answer
+        except Exception as error:
+            failure = _in_short(error)
+            raise
+        finally:
+            self._finished(request, status, started, number, failure)
+
+    async def _admit(self, request: Request) -> None:
+        self._check_open()
+        waited = await self._limiter.acquire()
+        self._observers(Admitted(request.verb, request.resource, waited))
+
+    async def _send(self, request: Request) -> Response:
+        self._check_open()  # it may have been closed while the request waited
+        return await self._transport.send(request)
+
+    async def _check_head(self, request: Request, response: Response) -> None:
+        """Raise what the status and the content type of *response* call for."""
+        status = response.status
+        if not 200 <= status < 300:
+            asked = parse_retry_after(response.headers.get("Retry-After"), wall=self._wall)
+            body = await _excerpt(response, _ERROR_BODY)
+            error = api_error(status, body, what=request.what, retry_after=asked)
+            error.retry_after = _bounded(error.retry_after)
+            raise error
+        if _object_due(request, status) and not _is_json(response.headers.get("Content-Type")):
+            kind = response.headers.get("Content-Type") or "no content type"
+            start = (await _excerpt(response, _QUOTED)).decode("utf-8", "replace")
+            raise NotAKubernetesAnswer(
+                f"{request.what}: {status} with {kind!r} instead of JSON, starting {start!r}; "
+                "check the server's address, and look for a proxy or a login page before it"
+            )
+
+    def _finished(self, request: Request, status: int, started: float, attempt: int, failure: str) -> None:
+        self._observers(
+            RequestFinished(
+                request.verb,
+                request.resource,
+                request.path,
+                status,
+                self._now() - started,
+                attempt,
+                failure,
+            )
+        )
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time() if self._clock is None else self._clock()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LifecycleError(f"the client of {self._transport.server} is closed")
+
+
+def parse_retry_after(value: str | None, *, wall: Callable[[], float]) -> float | None:
+    """The seconds that a Retry-After header asks for: a number of them, or an HTTP-date (RFC 9110, 10.2.3).
+
+    None where it is absent, garbage, zero or past; at most `MAX_RETRY_AFTER`.
+    """
+    if value is None:
+        return None
+    text = value.strip()[:64]
+    try:
+        return _bounded(float(text))
+    except ValueError:
+        pass
+    try:
+        return _bounded(parsedate_to_datetime(text).timestamp() - wall())
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+def _bounded(seconds: float | None) -> float | None:
+    if seconds is None or math.isnan(seconds) or seconds <= 0:
+        return None
+    return min(seconds, MAX_RETRY_AFTER)
+
+
+async def _excerpt(response: Response, limit: int) -> bytes:
+    """The start of a body that only serves a message: its loss must not hide the status."""
+    try:
+        async with asyncio.timeout(_ERROR_READ_SECONDS):
+            return await response.read(limit)
+    except (TransportError, TimeoutError):
+        return b""
+
+
+def _is_json(content_type: str | None) -> bool:
+    kind = (content_type or "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def _object_due(request: Request, status: int) -> bool:
+    """Whether the body of a success has to be JSON: not so for logs, metrics or health checks, whose
+    `Accept` asks for something else."""
+    if request.method == "HEAD" or status == 204:
+        return False
+    accept = next((value for name, value in request.headers.items() if name.lower() == "accept"), "")
+    return not accept or "json" in accept.lower()
+
+
+def _in_short(error: Exception) -> str:
+    """*error* for events and logs: its kind and reason, never words that may quote a body."""
+    if isinstance(error, ApiError):
+        return f"{error.code} {error.reason or type(error).__name__}"
+    return str(error) if isinstance(error, TransportError) else type(error).__name__
