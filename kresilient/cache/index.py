@@ -1,0 +1,82 @@
+"""Declared indexes: from a value to the keys of the objects that have it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any
+
+from ..api.errors import ConfigError
+from ..api.fields import FieldPath
+from ..api.objects import KubeObject
+from ..api.resources import Key
+
+__all__ = ["Extract", "Index", "IndexSpec", "parse_indexes"]
+
+Extract = Callable[[KubeObject], Iterable[Hashable]]
+"""From an object to the values it is found under; none for an object that is in no bucket."""
+
+IndexSpec = Sequence[str] | Mapping[str, str | Extract]
+"""Field paths, each an index of its own name; or names with a field path or a function."""
+
+
+def parse_indexes(spec: IndexSpec) -> dict[str, Extract]:
+    """The extractors that *spec* declares. Raises `SelectorError` or `ConfigError` where one is unusable."""
+    if isinstance(spec, str):
+        raise ConfigError(f"index= takes a list of field paths: write index=[{spec!r}]")
+    named = spec if isinstance(spec, Mapping) else {path: path for path in spec}
+    return {name: _extractor(name, how) for name, how in named.items()}
+
+
+def _extractor(name: str, how: str | Extract) -> Extract:
+    if callable(how):
+        return how
+    if not isinstance(how, str):
+        raise ConfigError(f"the index {name!r} is neither a field path nor a function")
+    path = FieldPath.parse(how)
+
+    def by_path(obj: KubeObject) -> list[Any]:
+        return [value for value in path.values(obj.raw) if isinstance(value, Hashable)]
+
+    return by_path
+
+
+class Index:
+    """One index over one table. Removal needs no object: the values of each key are remembered."""
+
+    __slots__ = ("_buckets", "_extract", "_values")
+
+    def __init__(self, extract: Extract) -> None:
+        self._extract = extract
+        self._buckets: dict[Hashable, set[Key]] = {}
+        self._values: dict[Key, tuple[Hashable, ...]] = {}
+
+    def put(self, key: Key, obj: KubeObject) -> Exception | None:
+        """File *obj*. An extractor that fails leaves it in no bucket; its error is returned."""
+        error: Exception | None = None
+        try:
+            extracted = self._extract(obj)
+            values = (extracted,) if isinstance(extracted, str) else tuple(dict.fromkeys(extracted))
+        except Exception as caught:  # the user's function; what it raised is handed to the caller
+            values, error = (), caught
+        if values != self._values.get(key, ()):
+            self.remove(key)
+            for value in values:
+                self._buckets.setdefault(value, set()).add(key)
+            if values:
+                self._values[key] = values
+        return error
+
+    def remove(self, key: Key) -> None:
+        for value in self._values.pop(key, ()):
+            bucket = self._buckets[value]
+            bucket.discard(key)
+            if not bucket:
+                del self._buckets[value]
+
+    def keys(self, value: Hashable) -> list[Key]:
+        """The keys filed under *value*, in order."""
+        return sorted(self._buckets.get(value, ()))
+
+    def values(self) -> list[Hashable]:
+        """Every value that has at least one object."""
+        return list(self._buckets)

@@ -1,0 +1,589 @@
+"""Informers: a shared cache of one list of the server, read from memory, with a feed of its changes.
+
+`SharedInformer` is the cache itself; `Informer` is the counted handle a user holds. Equal arguments share
+one cache, and so one watch; it stops when the last handle is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Generic, Self, TypeVar, cast
+
+from ..api.errors import ConfigError, KresilientError, LifecycleError, NotSyncedError, PoisonObject, SyncError
+from ..api.objects import KubeObject
+from ..api.resources import Key, Resource, join_key, split_key
+from ..api.selectors import FieldSelector, LabelSelector
+from ..api.views import View, view_of
+from ..flow.door import Door
+from ..observe.events import HandlerFailed, Observers
+from .events import Event
+from .index import IndexSpec, parse_indexes
+from .intake import Intake, Transform
+from .listwatch import ListWatch
+from .reflector import Reflector, ReflectorHealth, Timing
+from .store import Store
+from .subscription import EventStream, Feed, Handlers, Subscription
+
+__all__ = ["Informer", "InformerHealth", "InformerOptions", "SharedInformer", "Spawn"]
+
+T = TypeVar("T")
+Spawn = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
+"""Starts a task that somebody owns, with a name."""
+
+_labels = lru_cache(maxsize=256)(LabelSelector.parse)
+_fields = lru_cache(maxsize=256)(FieldSelector.parse)
+
+
+@dataclass(frozen=True, slots=True)
+class InformerOptions:
+    """What an informer holds. Equal options share one cache.
+
+    Attributes:
+        resource: which collection.
+        namespaces: each watched by itself; None for all with one watch.
+        label_selector, field_selector: evaluated by the server.
+        index: declared indexes, name -> field path or function.
+        metadata_only: ask the server for `PartialObjectMetadata`: headers, annotations, owners, no body.
+        strip: field paths dropped on arrival.
+        transform: what is kept of each object, as a function.
+        view: keep the fields of this type only.
+        streaming: ask for streaming lists where the server has them.
+    """
+
+    resource: Resource
+    namespaces: tuple[str, ...] | None = None
+    label_selector: str = ""
+    field_selector: str = ""
+    index: tuple[tuple[str, Any], ...] = ()
+    metadata_only: bool = False
+    strip: tuple[str, ...] = ()
+    transform: Transform | None = None
+    view: type[View] | None = None
+    streaming: bool = True
+
+    @classmethod
+    def checked(
+        cls,
+        resource: Resource,
+        *,
+        namespaces: str | Iterable[str] | None,
+        label_selector: str | Any,
+        field_selector: str | Any,
+        index: IndexSpec,
+        strip: Iterable[str],
+        metadata_only: bool,
+        transform: Transform | None,
+        view: type[View] | None,
+        streaming: bool,
+    ) -> InformerOptions:
+        """The options, each checked before anything is sent.
+
+        Raises `SelectorError`, `InvalidName` or `ConfigError` with what is wrong.
+        """
+        if resource.subresource:
+            raise ConfigError(f"{resource} is a subresource: it cannot be listed, so no informer can hold it")
+        if isinstance(namespaces, str):
+            namespaces = (namespaces,)
+        places = None if namespaces is None else tuple(dict.fromkeys(namespaces))
+        if places is not None and not places:
+            raise ConfigError(f"namespaces= of an informer of {resource} is empty: leave it out for all")
+        for place in places or ():
+            resource.collection_path(place)
+        strip = (strip,) if isinstance(strip, str) else tuple(strip)
+        if metadata_only and view is not None:
+            raise ConfigError("metadata_only= and a View exclude each other: a View says what is kept")
+        Intake(strip=strip, transform=transform, view=view)
+        parse_indexes(index)
+        named = index.items() if not isinstance(index, Sequence) else ((path, path) for path in index)
+        return cls(
+            resource=resource,
+            namespaces=places,
+            label_selector=str(LabelSelector.parse(label_selector)) if label_selector else "",
+            field_selector=str(FieldSelector.parse(field_selector)) if field_selector else "",
+            index=tuple(named),
+            metadata_only=metadata_only,
+            strip=strip,
+            transform=transform,
+            view=view,
+            streaming=streaming,
+        )
+
+    @property
+    def name(self) -> str:
+        """For messages: `v1/pods spec.nodeName=n1`."""
+        parts = [str(self.resource), *(self.namespaces or ()), self.label_selector, self.field_selector]
+        return " ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True)
+class InformerHealth:
+    """How an informer stands.
+
+    Attributes:
+        name: what it holds.
+        synced: whether it may be read.
+        reason: what the last fault said, `""` while all is well.
+        reflectors: one for each namespace, or one for all.
+        quarantined: keys of objects that do not decode, with the reason.
+        objects: how many it holds.
+    """
+
+    name: str
+    synced: bool
+    reason: str
+    objects: int
+    reflectors: tuple[ReflectorHealth, ...] = ()
+    quarantined: dict[Key, str] = field(default_factory=dict)
+
+
+class SharedInformer:
+    """The cache behind equal handles: one reflector a namespace, one store each, and the feeds."""
+
+    def __init__(
+        self,
+        options: InformerOptions,
+        door: Door,
+        *,
+        observe: Observers,
+        random: Callable[[], float],
+        spawn: Spawn,
+        timing: Timing | None = None,
+    ) -> None:
+        self.options = options
+        self.name = options.name
+        self.handles = 0
+        self.error: BaseException | None = None
+        self._observe = observe
+        self._spawn = spawn
+        self._feeds: dict[Feed, None] = {}
+        self._changed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        indexes = parse_indexes(dict(options.index))
+        intake = Intake(strip=options.strip, transform=options.transform, view=options.view)
+        self.reflectors: dict[str | None, Reflector] = {}
+        for namespace in options.namespaces or (None,):
+            self.reflectors[namespace] = Reflector(
+                f"{self.name} in {namespace}" if len(options.namespaces or ()) > 1 else self.name,
+                ListWatch(
+                    door,
+                    options.resource,
+                    namespace=namespace,
+                    label_selector=options.label_selector,
+                    field_selector=options.field_selector,
+                    metadata_only=options.metadata_only,
+                ),
+                Store(indexes, self._index_failed),
+                self,
+                intake=intake,
+                observe=observe,
+                random=random,
+                timing=timing,
+                streaming=options.streaming,
+            )
+        self.stores = [reflector.store for reflector in self.reflectors.values()]
+
+    def start(self) -> None:
+        for reflector in self.reflectors.values():
+            task = self._spawn(reflector.run(), f"kresilient reflector {reflector.name}")
+            task.add_done_callback(self._ended)
+            self._tasks.append(task)
+
+    async def stop(self) -> None:
+        """Stop following; the feeds end. Cancelled: the reflectors are cancelled already."""
+        for task in self._tasks:
+            task.cancel()
+        for feed in tuple(self._feeds):
+            feed.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    @property
+    def synced(self) -> bool:
+        return all(store.synced for store in self.stores)
+
+    @property
+    def reason(self) -> str:
+        """What keeps it from being well, in the words of the last fault."""
+        if self.error is not None:
+            return f"the reflector crashed: {self.error!r}"
+        return "; ".join(r.health.reason for r in self.reflectors.values() if r.health.reason)
+
+    async def wait_synced(self, *, fail_fast: bool) -> None:
+        while not self.synced:
+            if self.error is not None:
+                raise SyncError(f"{self.name} cannot sync: {self.reason}") from self.error
+            if fail_fast and any(r.health.denied for r in self.reflectors.values()):
+                raise SyncError(f"{self.name} cannot sync: {self.reason}")
+            self._changed.clear()
+            await self._changed.wait()
+
+    # --- feeds ---
+
+    def attach(self, feed: Feed) -> None:
+        """Bring *feed* up to date and keep it so."""
+        self._feeds[feed] = None
+        complete = self.synced
+        listed = [store for store in self.stores if store.synced]
+        for store in listed:
+            feed.begin(store.table.objects.values(), complete=complete)
+
+    def detach(self, feed: Feed) -> None:
+        self._feeds.pop(feed, None)
+
+    # --- the reflectors' sink ---
+
+    def listed(self, reflector: Reflector) -> None:
+        complete = self.synced
+        for feed in tuple(self._feeds):
+            feed.begin(reflector.store.table.objects.values(), complete=complete)
+        self._changed.set()
+
+    def recipients(self) -> list[Callable[[Event[KubeObject]], None]]:
+        return [feed.push for feed in self._feeds]
+
+    def moved(self, _reflector: Reflector) -> None:
+        self._changed.set()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.error = error
+            crashed = KresilientError(f"the informer of {self.name} crashed: {error!r}")
+            crashed.__cause__ = error
+            for feed in tuple(self._feeds):
+                feed.close(crashed)
+            self._changed.set()
+
+    def _index_failed(self, index: str, key: Key, error: Exception) -> None:
+        self._observe(HandlerFailed(self.name, f"index {index}", key, error))
+
+
+class Informer(Generic[T]):
+    """A handle on a shared cache: read it, follow it, close it.
+
+    Made by `Client.informer`; use it as an async context manager, or `start` and `close` it. Reads answer
+    from memory. `get`, `list`, `by_index`, `keys` and `len` may be called from any thread; everything else
+    belongs to the event loop it was started on.
+    """
+
+    def __init__(
+        self,
+        describe: str,
+        acquire: Callable[[], Awaitable[SharedInformer]],
+        release: Callable[[SharedInformer], Awaitable[None]],
+        *,
+        view: type[View] | None,
+        observe: Observers,
+        spawn: Spawn,
+    ) -> None:
+        self._describe = describe
+        self._acquire = acquire
+        self._release = release
+        self._view = view
+        self._observe = observe
+        self._spawn = spawn
+        self._shared: SharedInformer | None = None
+        self._only: Store | None = None  # the store, where there is just one
+        self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._subscriptions: list[Subscription[T]] = []
+        self._streams: list[Feed] = []
+
+    # --- life ---
+
+    async def start(self) -> Self:
+        """Join, or begin, the shared cache; returns without waiting for it to sync.
+
+        Raises `LifecycleError` after `close`. Cancelled: nothing was joined.
+        """
+        if self._closed:
+            raise LifecycleError(f"the informer of {self._describe} is closed: make a new one")
+        if self._shared is None:
+            shared = await self._acquire()
+            self._shared = shared
+            self._only = shared.stores[0] if len(shared.stores) == 1 else None
+            self._loop = asyncio.get_running_loop()
+        return self
+
+    async def close(self, *, drain: bool = False, timeout: float = 10.0) -> None:
+        """Leave the cache; the last handle to leave stops its watch. Idempotent.
+
+        Handlers of this handle get what is pending first where *drain* says so, for at most *timeout*
+        seconds. Cancelled: handlers and watch are cancelled at once.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        shared, self._shared, self._only = self._shared, None, None
+        if shared is None:
+            return
+        try:
+            await asyncio.gather(*(one.close(drain=drain, timeout=timeout) for one in self._subscriptions))
+        finally:
+            for feed in self._streams:
+                shared.detach(feed)
+                feed.close()
+            await self._release(shared)
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def synced(self, timeout: float | None = None, *, fail_fast: bool = True) -> None:
+        """Wait until the cache holds a whole list.
+
+        *timeout* is in seconds. With *fail_fast* a refusal (401, 403, 404, a rejected selector) is raised
+        at once; without, it is retried until the time is over.
+
+        Raises `SyncError` with the last reason. Cancelled: nothing has changed; the cache goes on syncing.
+        """
+        shared = self._on_loop()
+        try:
+            async with asyncio.timeout(timeout):
+                await shared.wait_synced(fail_fast=fail_fast)
+        except TimeoutError as error:
+            if isinstance(error, SyncError):
+                raise
+            reason = shared.reason or "the list is still being read"
+            raise SyncError(f"{shared.name} did not sync within {timeout} s: {reason}") from None
+
+    # --- reads ---
+
+    def get(self, key: Key) -> T | None:
+        """The object of this key, or None where there is none.
+
+        Raises `NotSyncedError` before the first list is complete, and `PoisonObject` for an object that
+        exists but does not decode.
+        """
+        store = self._only
+        if store is None or not store.synced:
+            store = self._store_of(key)
+            if store is None:
+                return None
+        table = store.table
+        if table.quarantined and key in table.quarantined:
+            raise PoisonObject(f"{self._describe}: {key} is set aside: {table.quarantined[key]}")
+        obj = table.objects.get(key)
+        if obj is None:
+            split_key(key)
+            return None
+        return self._out(obj)
+
+    def list(
+        self,
+        *,
+        namespace: str | None = None,
+        label_selector: str | LabelSelector | None = None,
+        field_selector: str | FieldSelector | None = None,
+    ) -> builtins.list[T]:
+        """The objects, of one *namespace* or all, in key order.
+
+        Selectors are evaluated here. Raises `SelectorError` for one that does not parse or cannot be
+        matched here, and `NotSyncedError`.
+        """
+        shared = self._readable()
+        labels = _labels(label_selector) if label_selector else None
+        matches = (
+            _fields(field_selector).compile(shared.options.resource) if field_selector is not None else None
+        )
+        found = []
+        for obj in self._objects(shared, namespace):
+            if labels is not None and not labels.matches(obj.meta.labels or {}):
+                continue
+            if matches is not None and not matches(obj):
+                continue
+            found.append(self._out(obj))
+        return found
+
+    def by_index(self, name: str, value: Hashable) -> builtins.list[T]:
+        """The objects that the declared index *name* files under *value*, in key order.
+
+        Raises `ConfigError` where no such index was declared, and `NotSyncedError`.
+        """
+        shared = self._readable()
+        self._check_index(shared, name)
+        found = []
+        for store in shared.stores:
+            table = store.table
+            found += [table.objects[key] for key in table.by_index(name, value) if key in table.objects]
+        if len(shared.stores) > 1:
+            found.sort(key=lambda obj: obj.key)
+        return [self._out(obj) for obj in found]
+
+    def index_values(self, name: str) -> builtins.list[Hashable]:
+        """Every value the declared index *name* knows."""
+        shared = self._readable()
+        self._check_index(shared, name)
+        return list(dict.fromkeys(v for store in shared.stores for v in store.table.index_values(name)))
+
+    def keys(self, *, namespace: str | None = None) -> builtins.list[Key]:
+        """The keys, of one *namespace* or all, in order."""
+        shared = self._readable()
+        keys = [key for store in shared.stores for key in store.table.keys(namespace)]
+        return sorted(keys) if len(shared.stores) > 1 else keys
+
+    def __len__(self) -> int:
+        return sum(len(store.table.objects) for store in self._readable().stores)
+
+    def __contains__(self, key: object) -> bool:
+        return any(key in store.table.objects for store in self._readable().stores)
+
+    def __bool__(self) -> bool:
+        return True  # an informer of nothing is still an informer
+
+    # --- the feed ---
+
+    def add_handler(
+        self,
+        *,
+        on_add: Callable[[T], Awaitable[None] | None] | None = None,
+        on_update: Callable[[T, T], Awaitable[None] | None] | None = None,
+        on_delete: Callable[[T], Awaitable[None] | None] | None = None,
+        on_event: Callable[[Event[T]], Awaitable[None] | None] | None = None,
+        concurrency: int = 1,
+        max_backlog: int = 1000,
+    ) -> Subscription[T]:
+        """Call plain or async functions on every change, beginning with an add for all that is held.
+
+        Args:
+            on_add: gets the object.
+            on_update: gets the object as this handler saw it last, and as it is now.
+            on_delete: gets the last state known.
+            on_event: gets the whole `Event`, before the others.
+            concurrency: how many events may be handled at once; those of one key never are.
+            max_backlog: pending events above which they merge per key.
+
+        Returns a `Subscription`: `await subscription.synced()` waits until the handler was given all that
+        was there; `close` ends it.
+        """
+        shared = self._on_loop()
+        handlers = Handlers(on_add=on_add, on_update=on_update, on_delete=on_delete, on_event=on_event)
+        feed = Feed(handlers.name, informer=shared.name, max_backlog=max_backlog, observe=self._observe)
+        subscription = Subscription(
+            feed,
+            handlers,
+            convert=self._event,
+            concurrency=concurrency,
+            observe=self._observe,
+            spawn=self._spawn,
+            left=shared.detach,
+        )
+        shared.attach(feed)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def events(self, *, max_backlog: int = 1000) -> EventStream[T]:
+        """The same feed, pulled: `async for event in informer.events()`.
+
+        Ends when the informer closes; raises its error where it crashed.
+        """
+        shared = self._on_loop()
+        feed = Feed("events()", informer=shared.name, max_backlog=max_backlog, observe=self._observe)
+        shared.attach(feed)
+        self._streams = [one for one in self._streams if not one.closed]
+        self._streams.append(feed)
+        return EventStream(feed, convert=self._event, left=shared.detach)
+
+    # --- how it stands ---
+
+    @property
+    def has_synced(self) -> bool:
+        """Whether it may be read."""
+        return self._shared is not None and self._shared.synced
+
+    @property
+    def resource_version(self) -> str:
+        """The version the cache stands at; `""` where it is of several namespaces."""
+        shared = self._readable()
+        return shared.stores[0].version if len(shared.stores) == 1 else ""
+
+    @property
+    def health(self) -> InformerHealth:
+        """A picture of its state, for probes."""
+        shared = self._shared
+        if shared is None:
+            return InformerHealth(self._describe, False, "closed" if self._closed else "not started", 0)
+        return health_of(shared)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "synced" if self.has_synced else "not synced"
+        return f"<Informer of {self._describe}, {state}>"
+
+    # --- the parts ---
+
+    def _started(self) -> SharedInformer:
+        if self._shared is None:
+            raise LifecycleError(
+                f"the informer of {self._describe} is "
+                + ("closed: make a new one" if self._closed else "not started: use `async with`, or start()")
+            )
+        return self._shared
+
+    def _on_loop(self) -> SharedInformer:
+        shared = self._started()
+        if asyncio.get_running_loop() is not self._loop:
+            raise LifecycleError(f"the informer of {self._describe} belongs to another event loop")
+        return shared
+
+    def _readable(self) -> SharedInformer:
+        shared = self._started()
+        if not shared.synced:
+            why = f" ({shared.reason})" if shared.reason else ""
+            raise NotSyncedError(
+                f"the informer of {self._describe} has not synced{why}: await informer.synced() first"
+            )
+        return shared
+
+    def _store_of(self, key: Key) -> Store | None:
+        shared = self._readable()
+        if self._only is not None:
+            return self._only
+        namespace, _ = split_key(key)
+        reflector = shared.reflectors.get(namespace)
+        return reflector.store if reflector is not None else None
+
+    def _objects(self, shared: SharedInformer, namespace: str | None) -> builtins.list[KubeObject]:
+        found: builtins.list[KubeObject] = []
+        for store in shared.stores:
+            table = store.table
+            get = table.objects.get
+            found += [obj for key in table.keys(namespace) if (obj := get(key)) is not None]
+        if len(shared.stores) > 1 and namespace is None:
+            found.sort(key=lambda obj: join_key(obj.meta.namespace, obj.meta.name))
+        return found
+
+    def _check_index(self, shared: SharedInformer, name: str) -> None:
+        declared = [one for one, _ in shared.options.index]
+        if name not in declared:
+            raise ConfigError(
+                f"the informer of {self._describe} has no index {name!r}; declared are {declared}: "
+                f"add it to index= of client.informer"
+            )
+
+    def _out(self, obj: KubeObject) -> T:
+        return cast(T, obj if self._view is None else view_of(self._view, obj))
+
+    def _event(self, event: Event[KubeObject]) -> Event[T]:
+        if self._view is None:
+            return cast(Event[T], event)
+        old = None if event.old is None else self._out(event.old)
+        return Event(event.type, event.key, self._out(event.object), old, event.initial, event.source)
+
+
+def health_of(shared: SharedInformer) -> InformerHealth:
+    """How *shared* stands now."""
+    return InformerHealth(
+        name=shared.name,
+        synced=shared.synced,
+        reason=shared.reason,
+        objects=sum(len(store.table.objects) for store in shared.stores),
+        reflectors=tuple(reflector.health for reflector in shared.reflectors.values()),
+        quarantined={
+            key: str(error) for store in shared.stores for key, error in store.table.quarantined.items()
+        },
+    )

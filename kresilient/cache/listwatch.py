@@ -1,0 +1,202 @@
+"""The two requests of a reflector, and what their failures mean to its state machine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from ..api.errors import ApiError, KresilientError, Status, TransportError, WireError, api_error
+from ..api.errors import Expired as ExpiredError
+from ..api.errors import Unauthorized as UnauthorizedError
+from ..api.resources import Resource
+from ..api.wire import Item, ListDecoder
+from ..flow.door import Door
+from ..transport.base import Request, Response
+from .states import (
+    Denied,
+    Expired,
+    Listing,
+    NotAList,
+    PageExpired,
+    Signal,
+    Strategy,
+    StreamingFailed,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)
+
+__all__ = ["ListResult", "ListWatch", "SnapshotLost", "signal_of", "signal_of_status"]
+
+_PARTIAL: Final = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
+
+
+class SnapshotLost(KresilientError):
+    """A later page could not be had from the snapshot of the first."""
+
+
+@dataclass(slots=True)
+class ListResult:
+    """Filled in while a list is read."""
+
+    version: str = ""
+    bytes: int = 0
+    wire_bytes: int = 0
+
+
+class ListWatch:
+    """Opens lists and watches of one resource, in one namespace or all, through the door.
+
+    Args:
+        page_size: objects a page, where a list comes in pages.
+        stall: seconds of silence within a list after which it is given up.
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        resource: Resource,
+        *,
+        namespace: str | None = None,
+        label_selector: str = "",
+        field_selector: str = "",
+        metadata_only: bool = False,
+        page_size: int = 500,
+        stall: float = 30.0,
+    ) -> None:
+        self._door = door
+        self._path = resource.collection_path(namespace)
+        self._resource = str(resource)
+        self._page_size = page_size
+        self._stall = stall
+        self._selectors = tuple(
+            (name, text)
+            for name, text in (("labelSelector", label_selector), ("fieldSelector", field_selector))
+            if text
+        )
+        self._list_headers = _accept(_PARTIAL.format("List") if metadata_only else "")
+        self._watch_headers = _accept(_PARTIAL.format("") if metadata_only else "")
+
+    async def pages(self, listing: Listing, result: ListResult) -> AsyncGenerator[list[Item], None]:
+        """The items of a whole list, in the pieces in which they arrive; *result* is complete at the end.
+
+        Raises what the door raises, `WireError` for a body that is no list, and `SnapshotLost`. Cancelled,
+        or closed early: the connection is given up.
+        """
+        token = ""
+        while True:
+            query = self._page_query(listing, token)
+            request = self._request("list", query, self._list_headers, stall=self._stall)
+            try:
+                response = await self._door.open(request, admit=not token)
+            except ExpiredError as error:
+                if token:
+                    raise SnapshotLost(f"{request.what}: the page token expired: {error}") from error
+                raise
+            try:
+                decoder = ListDecoder()
+                async for chunk in response.chunks():
+                    if items := decoder.feed(chunk):
+                        yield items
+                items, meta = decoder.close()
+                if items:
+                    yield items
+                result.bytes += decoder.bytes
+            finally:
+                result.wire_bytes += response.wire_bytes
+                await response.close()
+            if token and meta.resource_version != result.version:
+                raise SnapshotLost(
+                    f"{request.what}: a page of version {meta.resource_version} follows {result.version}"
+                )
+            result.version = meta.resource_version
+            if not meta.continue_token:
+                return
+            if meta.continue_token == token:
+                raise WireError(f"{request.what}: the server gave the same page token twice")
+            token = meta.continue_token
+
+    async def watch(
+        self, version: str, *, lifetime: float, stall: float, initial_events: bool = False
+    ) -> Response:
+        """Open a watch from *version*, to be ended by the server after *lifetime* seconds.
+
+        A server that does not even begin to answer within *stall* seconds is a lost connection. With
+        *initial_events* it is a streaming list. Raises what the door raises.
+        """
+        query = [
+            ("watch", "true"),
+            ("allowWatchBookmarks", "true"),
+            ("timeoutSeconds", str(max(1, int(lifetime)))),
+            *self._selectors,
+        ]
+        if version:
+            query.append(("resourceVersion", version))
+        if initial_events:
+            query += [("sendInitialEvents", "true"), ("resourceVersionMatch", "NotOlderThan")]
+        return await self._door.open(self._request("watch", tuple(query), self._watch_headers, stall=stall))
+
+    def _page_query(self, listing: Listing, token: str) -> tuple[tuple[str, str], ...]:
+        query = list(self._selectors)
+        if listing.strategy is Strategy.CACHE:
+            query.append(("resourceVersion", "0"))
+        elif listing.strategy is Strategy.NOT_OLDER:
+            # Said explicitly: with a limit, older servers take a bare version for Exact.
+            query += [("resourceVersion", listing.version), ("resourceVersionMatch", "NotOlderThan")]
+        else:
+            query.append(("limit", str(self._page_size)))
+        if token:
+            query = [*self._selectors, ("limit", str(self._page_size)), ("continue", token)]
+        return tuple(query)
+
+    def _request(
+        self, verb: str, query: tuple[tuple[str, str], ...], headers: Mapping[str, str], *, stall: float
+    ) -> Request:
+        return Request(
+            "GET",
+            self._path,
+            query,
+            headers,
+            verb=verb,
+            resource=self._resource,
+            streaming=verb == "watch",
+            timeout=None,
+            stall=stall,
+        )
+
+
+def _accept(kind: str) -> Mapping[str, str]:
+    return {"Accept": f"{kind},application/json" if kind else "application/json"}
+
+
+def signal_of(error: KresilientError, listing: Listing | None) -> Signal:
+    """What *error*, met while *listing* or else watching, is to the state machine."""
+    reason = str(error)
+    if isinstance(error, SnapshotLost):
+        return PageExpired(reason)
+    if isinstance(error, WireError):
+        return NotAList(reason)
+    if isinstance(error, TransportError):
+        return Unavailable(reason)
+    if not isinstance(error, ApiError):
+        return Unavailable(reason)
+    if isinstance(error, ExpiredError):
+        return Expired(reason)
+    if (
+        error.status.has_cause("ResourceVersionTooLarge")
+        or "Too large resource version" in error.status.message
+    ):
+        return TooLarge(reason, error.retry_after or 0.0)
+    if isinstance(error, UnauthorizedError):
+        return Unauthorized(reason)
+    if error.code == 429 or error.code >= 500:
+        return Unavailable(reason, error.retry_after or 0.0)
+    if error.code in (400, 405, 422) and listing is not None and listing.strategy is Strategy.STREAM:
+        return StreamingFailed(reason)
+    return Denied(reason)
+
+
+def signal_of_status(status: Status, what: str, listing: Listing | None) -> Signal:
+    """What the Status of an ERROR event is to the state machine."""
+    return signal_of(api_error(status.code or 500, status, what=what), listing)

@@ -1,0 +1,579 @@
+"""The reflector: walks the ListWatch table (`states.py`) and alone writes the store.
+
+It lists, swaps the list in, watches, and applies each event; whatever goes wrong becomes a signal, and the
+table says what follows. It never asks the server for anything except through the door.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from cachetools import LRUCache
+
+from ..api.errors import ConnectionLost, KresilientError, PoisonObject
+from ..api.objects import KubeObject
+from ..api.resources import Key
+from ..api.versions import is_newer, later, version_number
+from ..api.wire import Bookmark, Item, Poison, WatchDecoder, WatchError, WatchEvent, WatchFrame
+from ..flow.backoff import CAP, Backoff
+from ..observe.events import (
+    Listed,
+    ObjectQuarantined,
+    Observers,
+    ReflectorMoved,
+    Rewound,
+    StaleEventIgnored,
+)
+from ..transport.base import Response
+from .events import Event, EventType, Source
+from .intake import Intake
+from .listwatch import ListResult, ListWatch, signal_of, signal_of_status
+from .states import (
+    Action,
+    Closed,
+    Cut,
+    Elapsed,
+    ListDone,
+    Listing,
+    NotNewer,
+    OlderList,
+    Pause,
+    Poisoned,
+    RelistDue,
+    Replaced,
+    Signal,
+    Stalled,
+    State,
+    Step,
+    Stop,
+    Stopped,
+    Strategy,
+    StreamingFailed,
+    Waiting,
+    Watching,
+    WriteBehind,
+    first_listing,
+    step,
+)
+from .store import Store, Table, differences
+
+__all__ = ["Reflector", "ReflectorHealth", "Sink", "Timing"]
+
+_SLICE: Final = 1000
+"""Differences computed or delivered before the event loop gets a turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Every time a reflector uses, in seconds.
+
+    Attributes:
+        watch_lifetime: the server ends each watch after a time drawn from this range (client-go's).
+        stall: silence after which a watch is given up. Bookmarks come about once a minute.
+        lived: a watch that ends sooner, without an event, counts as failed.
+        small_jitter: a clean re-watch waits up to this long, so that a fleet is not in step.
+        expired_jitter: a first relist after an expired version waits up to this long.
+        streaming_patience: a streaming list without a new object for this long is given up.
+        streaming_limit: a streaming list without its end is given up after this long in any case.
+        streaming_off: how long no streaming list is asked for after one failed.
+        relist_base, relist_cap: the pace of relists that repair what a poison object may hide.
+    """
+
+    watch_lifetime: tuple[float, float] = (300.0, 600.0)
+    stall: float = 150.0
+    lived: float = 1.0
+    small_jitter: float = 1.0
+    expired_jitter: float = 5.0
+    streaming_patience: float = 30.0
+    streaming_limit: float = 600.0
+    streaming_off: float = 600.0
+    relist_base: float = 60.0
+    relist_cap: float = 1800.0
+
+
+class Sink(Protocol):
+    """Who is told of changes; it never blocks. The informer is one."""
+
+    def listed(self, reflector: Reflector) -> None:
+        """The first list is in the store."""
+
+    def recipients(self) -> Sequence[Callable[[Event[KubeObject]], None]]:
+        """Where a change of the store as it is now has to go."""
+
+    def moved(self, reflector: Reflector) -> None:
+        """The state, or the reason for it, is another."""
+
+
+@dataclass(slots=True)
+class ReflectorHealth:
+    """Where a reflector stands; a live object, to be read on the event loop.
+
+    Attributes:
+        state: `listing`, `watching`, `waiting` or `stopped`.
+        since: loop time of the last move.
+        reason: what the last fault said; `""` while all is well.
+        denied: the server refuses (401, 403, 404), so it cannot sync as things stand.
+        relists: whole lists after the first, by the row of the table that led to them.
+        resource_version: what the cache stands at.
+        ignored, rewinds, poisoned: counted since the start.
+    """
+
+    state: str = "listing"
+    since: float = 0.0
+    reason: str = ""
+    denied: bool = False
+    relists: dict[str, int] = field(default_factory=dict)
+    resource_version: str = ""
+    ignored: int = 0
+    rewinds: int = 0
+    poisoned: int = 0
+
+
+class Reflector:
+    """Keeps one store equal to one list of the server. `run` it; cancel that to stop.
+
+    Args:
+        name: for events and messages: the resource, its namespace and selectors.
+        store: what it writes; nobody else may.
+        random: uniform in [0, 1).
+        streaming: whether to ask for streaming lists at all.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        listwatch: ListWatch,
+        store: Store,
+        sink: Sink,
+        *,
+        intake: Intake,
+        observe: Observers,
+        random: Callable[[], float],
+        timing: Timing | None = None,
+        streaming: bool = True,
+    ) -> None:
+        self.name = name
+        self.store = store
+        self.health = ReflectorHealth()
+        self._listwatch = listwatch
+        self._sink = sink
+        self._intake = intake
+        self._observe = observe
+        self._random = random
+        self._timing = timing or Timing()
+        self._clock = asyncio.get_running_loop().time
+        self._backoff = Backoff(clock=self._clock, random=random)
+        self._relist_pace = Backoff(
+            base=self._timing.relist_base,
+            cap=self._timing.relist_cap,
+            reset_after=2 * self._timing.relist_cap,
+            clock=self._clock,
+            random=random,
+        )
+        self._streaming = streaming
+        self._streaming_off_until = 0.0
+        self._stall = self._timing.stall
+        self._stalled = False  # nothing was heard since the last watch ended in silence
+        self._suspicious = False  # a rewind is suspected; the next list tells
+        self._expiries = 0  # in a row
+        self._relist_at: float | None = None
+        self._cause = ""  # the row that led to the list under way
+        self._deleted: LRUCache[str, str] = LRUCache(4096)  # uid -> version of its delete
+        self._stream: _Stream | None = None  # a streaming list that goes on as the watch
+        self._silence: asyncio.Timeout | None = None  # runs while a watch is read
+        self._interrupt: Signal | None = None
+        self._fresh: Table | None = None  # the list that was read and is not swapped in yet
+        self._result = ListResult()
+        self._list_started = 0.0
+        self._delay = 0.0
+        self._state: State = first_listing(streaming)
+
+    @property
+    def state(self) -> State:
+        return self._state
+
+    async def run(self) -> None:
+        """Follow the server until cancelled. Cancelled: every connection is closed; the store stays."""
+        self._state = first_listing(self._may_stream())
+        try:
+            while not isinstance(self._state, Stopped):
+                await self._take(await self._perform(self._state))
+        finally:
+            self._enter(step(self._state, Stop(), streaming=False), Stop())
+            await self._drop_stream()
+
+    def suspect_rewind(self, reason: str) -> None:
+        """An own write came back with a version below the cache's: look at the most recent list soon."""
+        if isinstance(self._state, Watching) and self._interrupt is None:
+            self._interrupt = WriteBehind(reason)
+            if self._silence is not None:
+                self._silence.reschedule(self._clock())
+
+    # --- the two halves of the loop: do what the state says; take the signal it ends in ---
+
+    async def _perform(self, state: State) -> Signal:
+        try:
+            if isinstance(state, Listing):
+                return await self._list(state)
+            if isinstance(state, Watching):
+                return await self._watch(state.version)
+        except KresilientError as error:
+            return signal_of(error, state if isinstance(state, Listing) else None)
+        await asyncio.sleep(self._delay)
+        return Elapsed()
+
+    async def _take(self, signal: Signal) -> None:
+        taken = step(self._state, signal, streaming=self._may_stream())
+        match taken.action:
+            case Action.REPLACE | Action.REWIND:
+                await self._swap_in(rewind=taken.action is Action.REWIND)
+            case Action.STREAMING_OFF:
+                self._streaming_off_until = self._clock() + self._timing.streaming_off
+        self._enter(taken, signal)
+
+    def _enter(self, taken: Step, signal: Signal) -> None:
+        was, state = self._state, taken.state
+        self._state, self._delay = state, 0.0
+        if isinstance(state, Waiting):
+            self._delay = self._seconds(state)
+        if isinstance(was, Watching) and not isinstance(state, Watching):
+            self._cause = taken.row.name
+        health = self.health
+        health.state = type(state).__name__.lower()
+        health.since = self._clock()
+        if not isinstance(signal, Elapsed):
+            well = isinstance(signal, ListDone | Stop) or (isinstance(signal, Closed) and signal.lived)
+            health.reason = "" if well else signal.reason or taken.row.name
+            health.denied = taken.action is Action.DENIED
+        self._observe(ReflectorMoved(self.name, taken.row.name, health.state, self._delay, signal.reason))
+        self._sink.moved(self)
+
+    def _seconds(self, state: Waiting) -> float:
+        timing = self._timing
+        match state.pause:
+            case Pause.SPREAD:
+                return timing.small_jitter * self._random()
+            case Pause.CAP:
+                return CAP * (1.0 + self._random())
+            case Pause.EXPIRED:
+                self._expiries += 1
+                if self._expiries == 1:
+                    return max(timing.expired_jitter * self._random(), state.floor)
+        return self._backoff.delay(state.floor)
+
+    def _may_stream(self) -> bool:
+        return self._streaming and self._clock() >= self._streaming_off_until
+
+    # --- lists ---
+
+    async def _list(self, listing: Listing) -> Signal:
+        await self._drop_stream()
+        table, self._result, self._list_started = self.store.new_table(), ListResult(), self._clock()
+        if listing.strategy is Strategy.STREAM:
+            failed = await self._read_streaming_list(listing, table)
+            if failed is not None:
+                await self._drop_stream()
+                return failed
+        else:
+            async with aclosing(self._listwatch.pages(listing, self._result)) as pages:
+                async for items in pages:
+                    for item in items:
+                        self._keep(item, table)
+        self._fresh = table
+        self._backoff.healthy()
+        version, seen = self._result.version, self.store.version
+        if self.store.synced and version_number(seen) is not None and is_newer(seen, version):
+            return OlderList(f"the list is of version {version}, the cache of {seen}", version)
+        return ListDone(version=version)
+
+    async def _read_streaming_list(self, listing: Listing, table: Table) -> Signal | None:
+        """Fill *table* until the end bookmark; the stream is kept for the watch. A signal where it failed."""
+        timing, clock = self._timing, self._clock
+        deadline = clock() + timing.streaming_limit
+        stream = await self._open(listing.version, initial_events=True)
+        try:
+            async with asyncio.timeout(timing.streaming_patience) as patience:
+                async for chunk in stream.response.chunks():
+                    self._result.bytes += len(chunk)
+                    grew = False
+                    frames = stream.decoder.feed(chunk)
+                    for frame in frames:
+                        if isinstance(frame, Bookmark):
+                            if frame.initial_events_end:
+                                self._result.version = frame.resource_version
+                                self._result.wire_bytes = stream.response.wire_bytes
+                                stream.rest = tuple(frames)
+                                return None
+                        elif isinstance(frame, WatchError):
+                            return signal_of_status(frame.status, self.name, listing)
+                        elif isinstance(frame, WatchEvent) and frame.type == "DELETED":
+                            table.remove(frame.object.key)
+                        else:
+                            self._keep(frame.object if isinstance(frame, WatchEvent) else frame, table)
+                            grew = True
+                    if grew:
+                        patience.reschedule(min(clock() + timing.streaming_patience, deadline))
+        except TimeoutError:
+            return StreamingFailed(
+                f"a streaming list showed no end bookmark ({len(table.objects)} objects came): "
+                "does the server have WatchList?"
+            )
+        return StreamingFailed("a streaming list ended without its end bookmark")
+
+    def _keep(self, item: Item, table: Table) -> None:
+        """Put one item of a list into *table*; poison is set aside beside the last good state."""
+        if isinstance(item, KubeObject):
+            try:
+                kept = item if self._intake.idle else self._intake(item)
+            except PoisonObject as error:
+                item = Poison(item.key, error)
+            else:
+                table.put(item.key, kept)
+                return
+        if item.key and not item.deleted:
+            if (last := self.store.table.objects.get(item.key)) is not None:
+                table.put(item.key, last)
+            table.quarantined[item.key] = item.error
+        self._set_aside(item)
+
+    async def _swap_in(self, *, rewind: bool) -> None:
+        table, self._fresh = self._fresh, None
+        assert table is not None
+        store, result, first = self.store, self._result, not self.store.synced
+        changes: list[Event[KubeObject]] = []
+        added = updated = deleted = 0
+        if not first:
+            for count, (key, before, after) in enumerate(differences(store.table, table), 1):
+                added += before is None
+                deleted += after is None
+                updated += before is not None and after is not None
+                changes += _events(key, before, after, Source.RELIST)
+                if not count % _SLICE:
+                    await asyncio.sleep(0)
+        recipients = self._sink.recipients()
+        seen = store.version
+        store.swap(table, result.version)
+        self.health.resource_version = result.version
+        if rewind:
+            self.health.rewinds += 1
+            self._deleted.clear()
+            self._observe(Rewound(self.name, seen, result.version))
+        if first:
+            added = len(table.objects)
+            self._sink.listed(self)
+        else:
+            self.health.relists[self._cause] = self.health.relists.get(self._cause, 0) + 1
+        if self._suspicious and not rewind and not changes:
+            self._stall = min(2 * self._stall, 3600.0)  # the silence was harmless: be slower to suspect it
+        self._expiries, self._suspicious, self._relist_at = 0, False, None
+        self._observe(
+            Listed(
+                self.name,
+                str(self._state.strategy) if isinstance(self._state, Listing) else "",
+                result.version,
+                len(table.objects),
+                added,
+                updated,
+                deleted,
+                result.bytes,
+                result.wire_bytes,
+                self._clock() - self._list_started,
+            )
+        )
+        for count, event in enumerate(changes, 1):
+            for push in recipients:
+                push(event)
+            if not count % _SLICE:
+                await asyncio.sleep(0)
+
+    # --- watches ---
+
+    async def _open(self, version: str, *, initial_events: bool = False) -> _Stream:
+        least, most = self._timing.watch_lifetime
+        response = await self._listwatch.watch(
+            version,
+            lifetime=least + (most - least) * self._random(),
+            stall=self._timing.stall + 5.0,
+            initial_events=initial_events,
+        )
+        self._stream = _Stream(response, WatchDecoder())
+        return self._stream
+
+    async def _drop_stream(self) -> None:
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            await stream.response.close()
+
+    async def _watch(self, version: str) -> Signal:
+        clock, started, heard = self._clock, self._clock(), False
+        try:
+            # Opening may wait for admission, which is no silence of the server's.
+            stream = self._stream or await self._open(version)
+            async with asyncio.timeout_at(self._deadline()) as silence:
+                self._silence = silence
+                for frame in stream.rest:
+                    if (ending := self._receive(frame)) is not None:
+                        return ending
+                stream.rest = ()
+                async for chunk in stream.response.chunks():
+                    if not heard:
+                        heard, self._stalled = True, False
+                        self._backoff.healthy()
+                        self._recovered()
+                    silence.reschedule(self._deadline())
+                    for frame in stream.decoder.feed(chunk):
+                        if (ending := self._receive(frame)) is not None:
+                            return ending
+                lived = heard or clock() - started >= self._timing.lived
+                if stream.decoder.cut:
+                    return Cut("the stream ended in the middle of a frame", lived, self.store.version)
+                return Closed("" if lived else "the watch ended at once", lived, self.store.version)
+        except TimeoutError:
+            return self._silent()
+        except ConnectionLost as error:
+            lived = heard or clock() - started >= self._timing.lived
+            return Cut(str(error), lived, self.store.version)
+        finally:
+            self._silence = None
+            await self._drop_stream()
+
+    def _recovered(self) -> None:
+        if self.health.reason:
+            self.health.reason = ""
+            self._sink.moved(self)
+
+    def _deadline(self) -> float:
+        if self._interrupt is not None:
+            return self._clock()
+        stall = self._clock() + self._stall
+        return stall if self._relist_at is None else min(stall, self._relist_at)
+
+    def _silent(self) -> Signal:
+        """Why the time of a watch ran out."""
+        interrupt, self._interrupt = self._interrupt, None
+        if interrupt is not None:
+            self._suspicious = True
+            return interrupt
+        if self._relist_at is not None and self._clock() >= self._relist_at:
+            self._relist_at = None
+            return RelistDue("to repair what poison may hide")
+        again, self._stalled = self._stalled, True
+        self._suspicious = again
+        return Stalled(f"nothing came for {self._stall:g} s", again, self.store.version)
+
+    def _receive(self, frame: WatchFrame) -> Signal | None:
+        """Apply one frame; a signal where it ends the stream."""
+        if isinstance(frame, WatchEvent):
+            try:
+                self._apply(frame)
+            except PoisonObject as error:
+                frame = Poison(frame.object.key, error)
+            else:
+                self._advance(frame.object.meta.resource_version)
+                return None
+        if isinstance(frame, Bookmark):
+            self._advance(frame.resource_version)
+            return None
+        if isinstance(frame, WatchError):
+            return signal_of_status(frame.status, self.name, None)
+        table = self.store.table
+        if frame.deleted and frame.key:
+            self._remove(frame.key, None)
+        elif frame.key:
+            table.quarantined[frame.key] = frame.error
+        self._set_aside(frame)
+        if self._relist_at is None:
+            self._relist_at = self._clock() + self._relist_pace.delay()
+            if self._silence is not None:
+                self._silence.reschedule(self._deadline())
+        return None
+
+    def _advance(self, version: str) -> None:
+        self.store.version = self.health.resource_version = later(version, self.store.version)
+
+    def _apply(self, event: WatchEvent) -> None:
+        """Apply one event to the store and deliver it.
+
+        Raises `PoisonObject` where the object cannot be kept; the store is unchanged then.
+        """
+        obj, table = event.object, self.store.table
+        key, meta = obj.key, obj.meta
+        held = table.objects.get(key)
+        if held is None:
+            stale = not is_newer(meta.resource_version, self._deleted.get(meta.uid, ""))
+        elif event.type == "DELETED" and held.meta.uid == meta.uid:
+            stale = is_newer(held.meta.resource_version, meta.resource_version) and (
+                version_number(meta.resource_version) is not None
+            )
+        else:
+            stale = not is_newer(meta.resource_version, held.meta.resource_version)
+        if stale:
+            self._mark(NotNewer())
+            self.health.ignored += 1
+            self._observe(StaleEventIgnored(self.name, key, meta.resource_version))
+        elif event.type == "DELETED":
+            self._deleted[meta.uid] = meta.resource_version
+            self._remove(key, obj)
+        else:
+            kept = obj if self._intake.idle else self._intake(obj)
+            if held is not None and held.meta.uid != meta.uid:
+                self._mark(Replaced())
+            table.put(key, kept)
+            if held is None or held.raw != kept.raw:
+                self._deliver(_events(key, held, kept, Source.WATCH))
+
+    def _remove(self, key: Key, last: KubeObject | None) -> None:
+        held = self.store.table.remove(key)
+        if held is None:
+            return
+        if last is not None and last.meta.uid != held.meta.uid:
+            last = None
+        if last is not None and not self._intake.idle:
+            try:
+                last = self._intake(last)
+            except PoisonObject:
+                last = None  # the state held serves as the last one known
+        self._deliver([Event(EventType.DELETED, key, last or held, held, False, Source.WATCH)])
+
+    def _deliver(self, events: list[Event[KubeObject]]) -> None:
+        for push in self._sink.recipients():
+            for event in events:
+                push(event)
+
+    def _set_aside(self, poison: Poison) -> None:
+        self.health.poisoned += 1
+        self._mark(Poisoned())
+        self._observe(ObjectQuarantined(self.name, poison.key, str(poison.error)))
+
+    def _mark(self, signal: Signal) -> None:
+        """Check a signal that changes no state against the table."""
+        assert step(self._state, signal, streaming=False).state is self._state
+
+
+@dataclass(slots=True)
+class _Stream:
+    """An open watch, and frames that were cut out of it but not received yet."""
+
+    response: Response
+    decoder: WatchDecoder
+    rest: Iterable[WatchFrame] = ()
+
+
+def _events(
+    key: Key, before: KubeObject | None, after: KubeObject | None, source: Source
+) -> list[Event[KubeObject]]:
+    if before is None:
+        assert after is not None
+        return [Event(EventType.ADDED, key, after, None, False, source)]
+    if after is None:
+        return [Event(EventType.DELETED, key, before, before, False, source)]
+    if before.meta.uid == after.meta.uid:
+        return [Event(EventType.UPDATED, key, after, before, False, source)]
+    return [
+        Event(EventType.DELETED, key, before, before, False, source),
+        Event(EventType.ADDED, key, after, None, False, source),
+    ]

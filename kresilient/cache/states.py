@@ -1,0 +1,551 @@
+"""The ListWatch state machine: one pure function from a state and a signal to the next state and an action.
+
+The table below is the whole of it. The same rows are printed in `docs/listwatch.md` (`python -m
+kresilient.cache.states`) and walked by the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Any, Final
+
+__all__ = [
+    "TABLE",
+    "Action",
+    "Closed",
+    "Cut",
+    "Denied",
+    "Elapsed",
+    "Expired",
+    "ListDone",
+    "Listing",
+    "NotAList",
+    "NotNewer",
+    "OlderList",
+    "PageExpired",
+    "Pause",
+    "Poisoned",
+    "RelistDue",
+    "Replaced",
+    "Row",
+    "Signal",
+    "Stalled",
+    "State",
+    "Step",
+    "Stop",
+    "Stopped",
+    "Strategy",
+    "StreamingFailed",
+    "TooLarge",
+    "Unauthorized",
+    "Unavailable",
+    "Waiting",
+    "Watching",
+    "WriteBehind",
+    "first_listing",
+    "step",
+]
+
+
+# --- states ----------------------------------------------------------------------------------------------
+
+
+class Strategy(StrEnum):
+    """Which list to ask for."""
+
+    STREAM = "stream"
+    """A streaming list (KEP-3157); at version "" the most recent, else not older than the version."""
+    CACHE = "cache"
+    """resourceVersion=0: what the server's watch cache has, as one body. Only for the first list."""
+    NOT_OLDER = "not-older"
+    """resourceVersionMatch=NotOlderThan."""
+    LATEST = "latest"
+    """The most recent, in pages: the bottom rung."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list is being read."""
+
+    strategy: Strategy
+    version: str = ""
+
+    @property
+    def most_recent(self) -> bool:
+        """Whether the answer is the truth even where it is older than what was seen."""
+        return self.strategy is Strategy.LATEST or (self.strategy is Strategy.STREAM and not self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """A watch runs, or is being opened, from this version."""
+
+    version: str
+
+
+class Pause(Enum):
+    """How long a `Waiting` lasts; the reflector turns it into seconds."""
+
+    SPREAD = "a small jitter"
+    BACKOFF = "the backoff, and no less than Retry-After"
+    EXPIRED = "a jitter the first time, then the backoff"
+    CAP = "the cap of the backoff"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Nothing is asked until the pause is over."""
+
+    pause: Pause
+    then: Listing | Watching
+    floor: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The end."""
+
+
+State = Listing | Watching | Waiting | Stopped
+
+
+# --- signals ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """The base of what can happen. `reason` says it in words."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListDone(Signal):
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OlderList(Signal):
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamingFailed(Signal):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Expired(Signal):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class TooLarge(Signal):
+    retry_after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PageExpired(Signal):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable(Signal):
+    retry_after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Unauthorized(Signal):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Denied(Signal):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class NotAList(Signal):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Poisoned(Signal):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class RelistDue(Signal):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Closed(Signal):
+    lived: bool = True
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut(Signal):
+    lived: bool = True
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stalled(Signal):
+    again: bool = False
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WriteBehind(Signal):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class NotNewer(Signal):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced(Signal):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Elapsed(Signal):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Stop(Signal):
+    pass
+
+
+# --- actions ---------------------------------------------------------------------------------------------
+
+
+class Action(Enum):
+    """What the reflector does besides moving on."""
+
+    NONE = "nothing"
+    REPLACE = "swap the new list in, deliver the difference"
+    REWIND = "swap the older list in as the truth, compare by uid, announce it"
+    STREAMING_OFF = "ask for no streaming list for 10 minutes"
+    SET_ASIDE = "set the object aside under its key, flag and count it, schedule a paced relist"
+    IGNORE = "ignore the event, count it"
+    DELETE_THEN_ADD = "deliver the delete of the old object, then the add of the new one"
+    DENIED = "let `synced` fail with the reason"
+
+
+# --- the table -------------------------------------------------------------------------------------------
+
+Next = Callable[[Any, Any, bool], State]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: in these states, on this signal (where it holds), this action and this next state."""
+
+    name: str
+    states: tuple[type[State], ...]
+    signal: type[Signal]
+    action: Action
+    next: Next
+    says: str
+    holds: Callable[[Any, Any], bool] = lambda _state, _signal: True
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one step came to."""
+
+    state: State
+    action: Action
+    row: Row
+
+
+def first_listing(streaming: bool) -> Listing:
+    """The first list of all."""
+    return Listing(Strategy.STREAM) if streaming else Listing(Strategy.CACHE)
+
+
+def relist(version: str, streaming: bool) -> Listing:
+    """The list that follows a watch which cannot go on at *version*."""
+    if not version:
+        return first_listing(streaming)
+    return Listing(Strategy.STREAM if streaming else Strategy.NOT_OLDER, version)
+
+
+def most_recent(streaming: bool) -> Listing:
+    """The bottom rung."""
+    return Listing(Strategy.STREAM) if streaming else Listing(Strategy.LATEST)
+
+
+def _rung_down(state: Listing | Watching, streaming: bool) -> Listing:
+    return relist(state.version, streaming) if isinstance(state, Watching) else most_recent(streaming)
+
+
+def _without_streaming(state: Listing, _signal: Signal, _streaming: bool) -> Listing:
+    return relist(state.version, streaming=False)
+
+
+def _stay(state: State, _signal: Signal, _streaming: bool) -> State:
+    return state
+
+
+def _same_after(pause: Pause) -> Next:
+    def following(state: Listing | Watching, signal: Signal, _streaming: bool) -> Waiting:
+        version = getattr(signal, "version", "")
+        then = Watching(version) if isinstance(state, Watching) and version else state
+        return Waiting(pause, then, getattr(signal, "retry_after", 0.0))
+
+    return following
+
+
+def _down_after(state: Listing | Watching, signal: Signal, streaming: bool) -> Waiting:
+    then = _rung_down(state, streaming)
+    return Waiting(Pause.EXPIRED, then, getattr(signal, "retry_after", 0.0))
+
+
+def _latest_after(pause: Pause) -> Next:
+    return lambda _state, _signal, streaming: Waiting(pause, most_recent(streaming))
+
+
+_ASKING: Final = (Listing, Watching)
+
+TABLE: Final[tuple[Row, ...]] = (
+    Row(
+        "list done",
+        (Listing,),
+        ListDone,
+        Action.REPLACE,
+        lambda _state, signal, _streaming: Watching(signal.version),
+        "WATCHING(list version)",
+    ),
+    Row(
+        "a most recent list is older than what was seen",
+        (Listing,),
+        OlderList,
+        Action.REWIND,
+        lambda _state, signal, _streaming: Watching(signal.version),
+        "WATCHING(list version)",
+        lambda state, _signal: state.most_recent,
+    ),
+    Row(
+        "any other list is older than what was seen",
+        (Listing,),
+        OlderList,
+        Action.NONE,
+        _down_after,
+        "WAITING, then the most recent list",
+        lambda state, _signal: not state.most_recent,
+    ),
+    Row(
+        "streaming list refused, ended, or past its time limit without its end bookmark",
+        (Listing,),
+        StreamingFailed,
+        Action.STREAMING_OFF,
+        _without_streaming,
+        "LISTING(not older than the version, else the cache) now",
+    ),
+    Row(
+        "410: the version expired",
+        _ASKING,
+        Expired,
+        Action.NONE,
+        _down_after,
+        "WAITING(a jitter, then the backoff), then LISTING one rung down",
+    ),
+    Row(
+        "the server is behind: resource version too large",
+        _ASKING,
+        TooLarge,
+        Action.NONE,
+        _down_after,
+        "WAITING(a jitter, then the backoff), then LISTING one rung down",
+    ),
+    Row(
+        "410 on a later page, or a page of another snapshot",
+        (Listing,),
+        PageExpired,
+        Action.NONE,
+        _same_after(Pause.BACKOFF),
+        "WAITING(backoff), then the same list from its start",
+    ),
+    Row(
+        "429, 5xx, refused, reset, timeout",
+        _ASKING,
+        Unavailable,
+        Action.NONE,
+        _same_after(Pause.BACKOFF),
+        "WAITING(max(Retry-After, backoff)), then the same step at the same version: no relist",
+    ),
+    Row(
+        "401 after a refresh of the credentials",
+        _ASKING,
+        Unauthorized,
+        Action.DENIED,
+        _same_after(Pause.BACKOFF),
+        "WAITING(backoff), then the same step at the same version",
+    ),
+    Row(
+        "403, 404, or a request the server rejects",
+        _ASKING,
+        Denied,
+        Action.DENIED,
+        _same_after(Pause.CAP),
+        "WAITING(cap), then the same step at the same version",
+    ),
+    Row(
+        "a success that is no list or watch, or broken JSON",
+        _ASKING,
+        NotAList,
+        Action.NONE,
+        _same_after(Pause.BACKOFF),
+        "WAITING(backoff), then the same step at the same version; never an empty cache",
+    ),
+    Row(
+        "an object does not decode",
+        _ASKING,
+        Poisoned,
+        Action.SET_ASIDE,
+        _stay,
+        "the same: the stream goes on",
+    ),
+    Row(
+        "the paced relist is due",
+        (Watching,),
+        RelistDue,
+        Action.NONE,
+        lambda state, _signal, streaming: relist(state.version, streaming),
+        "LISTING(not older than the version)",
+    ),
+    Row(
+        "the stream closed after it lived",
+        (Watching,),
+        Closed,
+        Action.NONE,
+        _same_after(Pause.SPREAD),
+        "WAITING(a small jitter), then WATCHING(last version)",
+        lambda _state, signal: signal.lived,
+    ),
+    Row(
+        "the stream closed at once, empty",
+        (Watching,),
+        Closed,
+        Action.NONE,
+        _same_after(Pause.BACKOFF),
+        "WAITING(backoff), then WATCHING(last version)",
+        lambda _state, signal: not signal.lived,
+    ),
+    Row(
+        "the stream was cut after it lived, perhaps in a frame",
+        (Watching,),
+        Cut,
+        Action.NONE,
+        _same_after(Pause.SPREAD),
+        "the half frame is dropped; WAITING(a small jitter), then WATCHING(last version)",
+        lambda _state, signal: signal.lived,
+    ),
+    Row(
+        "the stream was cut at once",
+        (Watching,),
+        Cut,
+        Action.NONE,
+        _same_after(Pause.BACKOFF),
+        "WAITING(backoff), then WATCHING(last version)",
+        lambda _state, signal: not signal.lived,
+    ),
+    Row(
+        "silence longer than the stall limit",
+        (Watching,),
+        Stalled,
+        Action.NONE,
+        _same_after(Pause.SPREAD),
+        "closed; WAITING(a small jitter), then WATCHING(last version)",
+        lambda _state, signal: not signal.again,
+    ),
+    Row(
+        "a second stall in a row",
+        (Watching,),
+        Stalled,
+        Action.NONE,
+        _latest_after(Pause.SPREAD),
+        "a restored etcd is suspected: WAITING(a small jitter), then the most recent list",
+        lambda _state, signal: signal.again,
+    ),
+    Row(
+        "an own write was answered with a version below the cache's",
+        (Watching,),
+        WriteBehind,
+        Action.NONE,
+        _latest_after(Pause.SPREAD),
+        "a restored etcd is suspected: WAITING(a small jitter), then the most recent list",
+    ),
+    Row(
+        "an event is not newer than the object held (same uid, or a deleted one)",
+        (Watching,),
+        NotNewer,
+        Action.IGNORE,
+        _stay,
+        "the same",
+    ),
+    Row(
+        "same key, other uid",
+        (Watching,),
+        Replaced,
+        Action.DELETE_THEN_ADD,
+        _stay,
+        "the same",
+    ),
+    Row(
+        "the pause is over",
+        (Waiting,),
+        Elapsed,
+        Action.NONE,
+        lambda state, _signal, _streaming: state.then,
+        "what was waited for",
+    ),
+    Row(
+        "stop",
+        (Listing, Watching, Waiting, Stopped),
+        Stop,
+        Action.NONE,
+        lambda _state, _signal, _streaming: Stopped(),
+        "STOPPED",
+    ),
+)
+
+_BY_SIGNAL: Final[dict[type[Signal], tuple[Row, ...]]] = {
+    kind: tuple(row for row in TABLE if row.signal is kind) for kind in dict.fromkeys(r.signal for r in TABLE)
+}
+
+
+def step(state: State, signal: Signal, *, streaming: bool) -> Step:
+    """The next state and the action, for *signal* in *state*; *streaming* says whether to ask for one.
+
+    Raises `LookupError` where the table has no row: a bug in whoever made the signal.
+    """
+    for row in _BY_SIGNAL.get(type(signal), ()):
+        if isinstance(state, row.states) and row.holds(state, signal):
+            return Step(row.next(state, signal, streaming), row.action, row)
+    raise LookupError(f"no row of the ListWatch table takes {signal!r} in {state!r}")
+
+
+def table_as_markdown() -> str:
+    """The table as it stands in the docs."""
+    lines = ["| in | signal | what is done | next |", "|---|---|---|---|"]
+    for row in TABLE:
+        states = ", ".join(state.__name__.upper() for state in row.states)
+        done = "" if row.action is Action.NONE else row.action.value
+        lines.append(f"| {states} | {row.name} | {done} | {row.says} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    import sys
+
+    sys.stdout.write(table_as_markdown())

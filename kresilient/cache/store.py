@@ -1,0 +1,112 @@
+"""The store: objects by key, with their indexes. The reflector alone writes it.
+
+A relist builds a new `Table` beside the one being read and swaps it in with one assignment, so a reader
+sees the old state or the new one, whole.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Hashable, Iterator, Mapping
+
+from ..api.errors import PoisonObject
+from ..api.objects import KubeObject
+from ..api.resources import Key
+from .index import Extract, Index
+
+__all__ = ["Store", "Table"]
+
+IndexFailure = Callable[[str, Key, Exception], None]
+
+
+class Table:
+    """One consistent state: objects, their order, and their indexes."""
+
+    __slots__ = ("_failed", "_indexes", "_namespaces", "_order", "objects", "quarantined")
+
+    def __init__(self, indexes: Mapping[str, Extract], failed: IndexFailure) -> None:
+        self.objects: dict[Key, KubeObject] = {}
+        self.quarantined: dict[Key, PoisonObject] = {}
+        self._indexes = {name: Index(extract) for name, extract in indexes.items()}
+        self._namespaces: dict[str, set[Key]] = {}
+        self._order: list[Key] | None = None  # sorted keys, made when first asked for and then kept
+        self._failed = failed
+
+    def put(self, key: Key, obj: KubeObject) -> None:
+        if key not in self.objects:
+            self._namespaces.setdefault(obj.meta.namespace, set()).add(key)
+            if self._order is not None:
+                self._order.insert(bisect_left(self._order, key), key)
+        self.objects[key] = obj
+        for name, index in self._indexes.items():
+            if (error := index.put(key, obj)) is not None:
+                self._failed(name, key, error)
+        if self.quarantined:
+            self.quarantined.pop(key, None)
+
+    def remove(self, key: Key) -> KubeObject | None:
+        self.quarantined.pop(key, None)
+        obj = self.objects.pop(key, None)
+        if obj is None:
+            return None
+        keys = self._namespaces[obj.meta.namespace]
+        keys.discard(key)
+        if not keys:
+            del self._namespaces[obj.meta.namespace]
+        if self._order is not None:
+            del self._order[bisect_left(self._order, key)]
+        for index in self._indexes.values():
+            index.remove(key)
+        return obj
+
+    def keys(self, namespace: str | None = None) -> list[Key]:
+        """The keys, of one namespace or all, in order; a list of the caller's own."""
+        if namespace is not None:
+            return sorted(self._namespaces.get(namespace, ()))
+        if self._order is None:
+            self._order = sorted(self.objects)
+        return self._order.copy()
+
+    def by_index(self, name: str, value: Hashable) -> list[Key]:
+        return self._indexes[name].keys(value)
+
+    def index_values(self, name: str) -> list[Hashable]:
+        return self._indexes[name].values()
+
+
+class Store:
+    """The current table, and the version it stands at."""
+
+    __slots__ = ("_failed", "_indexes", "synced", "table", "version")
+
+    def __init__(self, indexes: Mapping[str, Extract], failed: IndexFailure) -> None:
+        self._indexes = indexes
+        self._failed = failed
+        self.table = self.new_table()
+        self.version = ""
+        self.synced = False
+
+    def new_table(self) -> Table:
+        """An empty table with the same indexes, to be filled beside this one."""
+        return Table(self._indexes, self._failed)
+
+    def swap(self, table: Table, version: str) -> None:
+        """Make *table* the state, at *version*."""
+        self.table = table
+        self.version = version
+        self.synced = True
+
+
+def differences(old: Table, new: Table) -> Iterator[tuple[Key, KubeObject | None, KubeObject | None]]:
+    """(key, before, after) for every object that is not the same in both; deletes come first.
+
+    The bytes decide, not the version: a server whose history went back may have used a version twice. An
+    object that is only quarantined in the new table keeps its last good state there, and is no difference.
+    """
+    for key, before in old.objects.items():
+        if key not in new.objects:
+            yield key, before, None
+    for key, after in new.objects.items():
+        held = old.objects.get(key)
+        if held is None or (held is not after and held.raw != after.raw):
+            yield key, held, after
