@@ -1,0 +1,670 @@
+"""The client: what a user holds. One connection to one cluster, its informers, and every verb.
+
+Everything it sends passes one door (`flow/door.py`); every task it starts is its own, ends with it, and
+cannot take the user's code down: a crash is reported to the observers, to `health`, and to whoever waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random as _random
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self, TypedDict, TypeVar, Unpack, cast, overload
+
+from . import verbs
+from .api.errors import (
+    ConfigError,
+    LifecycleError,
+    OutcomeUnknown,
+    PoisonObject,
+    WireError,
+    wrong_type,
+)
+from .api.objects import KubeObject
+from .api.resources import Key, Resource
+from .api.selectors import FieldSelector, LabelSelector
+from .api.versions import version_number
+from .api.views import View, resource_of, view_of
+from .cache.index import IndexSpec
+from .cache.informer import Informer, InformerHealth, InformerOptions, SharedInformer, health_of
+from .cache.intake import Transform
+from .cache.reflector import Timing
+from .discovery import Discovery
+from .flow.door import Answer, Door
+from .flow.limiter import Limiter
+from .flow.retry import RetryPolicy
+from .observe.events import Observer, Observers, TaskCrashed
+from .observe.log import log_observer
+from .reads import ListCall, WatchStream
+from .transport.auth import Credentials
+from .transport.base import Request, Transport
+from .transport.config import ClusterConfig, Impersonation
+from .verbs import Body, PatchType, Propagation, WriteOptions
+
+__all__ = ["Client", "ClientHealth", "ConnectOptions", "connect"]
+
+V = TypeVar("V", bound=View)
+ResourceName = str | Resource
+Selector = str | Mapping[str, Any] | LabelSelector
+
+
+class ConnectOptions(TypedDict, total=False):
+    """Which cluster, and as whom; see `kresilient.transport.load.load_config` for each."""
+
+    server: str | None
+    kubeconfig: str | Path | Mapping[str, Any] | None
+    context: str | None
+    token: str | None
+    token_file: str | Path | None
+    username: str | None
+    password: str | None
+    client_cert_file: str | Path | None
+    client_key_file: str | Path | None
+    credentials: Credentials | None
+    ca_file: str | Path | None
+    ca_data: bytes | str | None
+    insecure_skip_tls_verify: bool | None
+    tls_server_name: str | None
+    proxy: str | None
+    namespace: str | None
+    impersonate: Impersonation | str | None
+    user_agent: str | None
+    headers: Mapping[str, str] | None
+    compression: bool | None
+
+
+def connect(
+    configuration: Any = None,
+    *,
+    qps: float | None = 20.0,
+    burst: int = 40,
+    limiter: Limiter | None = None,
+    retry: RetryPolicy | None = None,
+    observers: Iterable[Observer] = (),
+    **options: Unpack[ConnectOptions],
+) -> Client:
+    """A client for the cluster that the arguments mean: in-cluster where the process runs in a pod, else
+    the kubeconfig's current context. Use it as `async with connect() as client:`.
+
+    Args:
+        configuration: a `ClusterConfig`, or a `Configuration` or `ApiClient` of `kubernetes_asyncio`,
+            taken as it is.
+        qps: requests a second that may leave this client, over all its callers; None for no limit.
+        burst: requests that may leave at once after a rest.
+        limiter: shared with other clients, instead of `qps` and `burst`.
+        retry: how often unary calls are tried.
+        observers: hear every event of `kresilient.observe.events`.
+        options: the cluster and the credentials; see `ConnectOptions`.
+
+    Nothing is read or sent before the client is entered; that raises `ConfigError` where no cluster is
+    configured or a setting cannot be used.
+    """
+
+    async def transport() -> tuple[Transport, str]:
+        from .transport.http import HttpTransport
+        from .transport.load import load_config
+
+        config: ClusterConfig = await load_config(configuration, **options)
+        return HttpTransport(config), config.namespace
+
+    return Client(transport, qps=qps, burst=burst, limiter=limiter, retry=retry, observers=observers)
+
+
+@dataclass(frozen=True, slots=True)
+class ClientHealth:
+    """How a client stands: its informers, and what crashed (a bug; please report it)."""
+
+    server: str
+    informers: tuple[InformerHealth, ...]
+    crashes: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every informer has synced and nothing crashed."""
+        return not self.crashes and all(one.synced for one in self.informers)
+
+
+class Client:
+    """One API server, spoken to politely. Made by `connect`, or on a transport of your own.
+
+    It belongs to the event loop it is entered on. Keys are `"namespace/name"`, or `"name"` at cluster
+    scope; a resource is `"v1/pods"`, `"apps/v1/deployments"`, or a group and version with `kind=`.
+
+    Every verb raises the typed `ApiError` of the server's answer, `ConnectFailed` or `ConnectionLost` where
+    there was none, and `InvalidName` for a name no path can carry; a write whose answer was lost raises
+    `OutcomeUnknown`. Reads, and writes that certainly did nothing, are retried within bounds first.
+    Cancelled: the request is aborted; a write may still have happened.
+    """
+
+    def __init__(
+        self,
+        transport: Transport | Callable[[], Awaitable[tuple[Transport, str]]],
+        *,
+        qps: float | None = 20.0,
+        burst: int = 40,
+        limiter: Limiter | None = None,
+        retry: RetryPolicy | None = None,
+        observers: Iterable[Observer] = (),
+        random: Callable[[], float] = _random.random,
+        timing: Timing | None = None,
+    ) -> None:
+        self._transport = transport
+        self._limiter = limiter if limiter is not None else Limiter(qps, burst)
+        self._retry = retry
+        self._random = random
+        self._timing = timing
+        self.observers = Observers(log_observer(), *observers)
+        self.namespace = "default"
+        """The default namespace of the configuration; nothing is put there unless you say so."""
+        self._door: Door | None = None
+        self._discovery: Discovery | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = os.getpid()
+        self._closed = False
+        self._informers: dict[InformerOptions, SharedInformer] = {}
+        self._handles: set[Informer[Any]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._crashes: list[str] = []
+
+    # --- life ---
+
+    async def open(self) -> Self:
+        """Load the configuration and make ready; nothing is sent yet. `async with` does it.
+
+        Raises `ConfigError`. Cancelled: it can be opened again.
+        """
+        if self._closed:
+            raise LifecycleError("this client is closed: make a new one")
+        if self._door is None:
+            transport = self._transport
+            if not isinstance(transport, Transport):
+                transport, self.namespace = await transport()
+            self._loop = asyncio.get_running_loop()
+            self._door = Door(
+                transport,
+                limiter=self._limiter,
+                observers=self.observers,
+                retry=self._retry,
+                random=self._random,
+            )
+            self._discovery = Discovery(self._door)
+        return self
+
+    async def close(self, *, drain: bool = False, timeout: float = 10.0) -> None:
+        """Close every informer, end every task, close the connections. Idempotent.
+
+        With *drain*, handlers get what is pending first, within *timeout* seconds. Cancelled: all that is
+        left is cancelled and the connections are closed all the same.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            handles = tuple(self._handles)
+            await asyncio.gather(*(handle.close(drain=drain, timeout=timeout) for handle in handles))
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            try:
+                if self._tasks:
+                    await asyncio.wait(self._tasks, timeout=timeout)
+            finally:
+                if self._door is not None:
+                    await self._door.close()
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def call_soon_threadsafe(self, function: Callable[..., object], *args: Any) -> None:
+        """Call *function* on the client's event loop, from any thread: the bridge for all but plain reads."""
+        if self._loop is None or self._closed:
+            raise LifecycleError("this client is not open")
+        self._loop.call_soon_threadsafe(function, *args)
+
+    @property
+    def health(self) -> ClientHealth:
+        """How the client stands, for probes."""
+        server = self._door.transport.server if self._door is not None else ""
+        informers = tuple(health_of(shared) for shared in self._informers.values())
+        return ClientHealth(server, informers, tuple(self._crashes))
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open" if self._door is not None else "not open"
+        return f"<Client of {self.health.server or 'a cluster to be found'}, {state}>"
+
+    # --- reads ---
+
+    @overload
+    async def get(self, resource: type[V], key: Key, *, kind: str = "") -> V: ...
+    @overload
+    async def get(self, resource: ResourceName, key: Key, *, kind: str = "") -> KubeObject: ...
+    async def get(self, resource: ResourceName | type[View], key: Key, *, kind: str = "") -> Any:
+        """Read one object from the server (an informer reads from memory). Raises `NotFound`."""
+        where, view = await self._resolve(resource, kind)
+        answer = await self._call(verbs.get(where, key))
+        obj = self._decoded(answer, where)
+        return obj if view is None else view_of(view, obj)
+
+    @overload
+    def list(
+        self,
+        resource: type[V],
+        *,
+        namespace: str | None = None,
+        label_selector: Selector | None = None,
+        field_selector: str | FieldSelector | None = None,
+        resource_version: str = "",
+        page_size: int = 500,
+        metadata_only: bool = False,
+    ) -> ListCall[V]: ...
+    @overload
+    def list(
+        self,
+        resource: ResourceName,
+        *,
+        namespace: str | None = None,
+        label_selector: Selector | None = None,
+        field_selector: str | FieldSelector | None = None,
+        resource_version: str = "",
+        page_size: int = 500,
+        metadata_only: bool = False,
+    ) -> ListCall[KubeObject]: ...
+    def list(
+        self,
+        resource: ResourceName | type[View],
+        *,
+        namespace: str | None = None,
+        label_selector: Selector | None = None,
+        field_selector: str | FieldSelector | None = None,
+        resource_version: str = "",
+        page_size: int = 500,
+        metadata_only: bool = False,
+    ) -> ListCall[Any]:
+        """List from the server, in pages: `await` it for all, or `async for` over it.
+
+        Args:
+            namespace: one namespace; None for all.
+            resource_version: `""` for the most recent; another for a list not older than it (`"0"`:
+                whatever the server has cached).
+            page_size: objects a request.
+            metadata_only: headers only (`PartialObjectMetadata`).
+
+        A list at short intervals is polling: an informer gives you the same from memory.
+        """
+        where, view = _named(resource)
+        if page_size < 1:
+            raise ConfigError(f"list {where}: page_size must be at least 1, not {page_size}")
+        path = where.collection_path(verbs.checked_namespace(namespace))
+        selectors = _selectors(label_selector, field_selector)
+        accept = "application/json"
+        if metadata_only:
+            accept = f"application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{accept}"
+
+        def page(token: str) -> Request:
+            query = [*selectors, ("limit", str(page_size))]
+            if token:
+                query.append(("continue", token))
+            elif resource_version:
+                query += [("resourceVersion", resource_version), ("resourceVersionMatch", "NotOlderThan")]
+            return Request(
+                "GET", path, tuple(query), {"Accept": accept}, verb="list", resource=str(where), timeout=120.0
+            )
+
+        convert = (lambda obj: obj) if view is None else (lambda obj: view_of(view, obj))
+        return ListCall(self._opened(), page, convert)
+
+    def watch(
+        self,
+        resource: ResourceName,
+        *,
+        resource_version: str = "",
+        namespace: str | None = None,
+        label_selector: Selector | None = None,
+        field_selector: str | FieldSelector | None = None,
+        timeout_seconds: int | None = None,
+        stall: float = 150.0,
+    ) -> WatchStream:
+        """One raw watch, from *resource_version* on; it ends when the server ends it.
+
+        *timeout_seconds* asks the server to end it after so long; *stall* is the silence in seconds after
+        which it is given up. An informer does all of this, and recovers.
+        """
+        where = Resource.parse(resource)
+        door = self._opened()
+        query = [("watch", "true"), ("allowWatchBookmarks", "true")]
+        query += _selectors(label_selector, field_selector)
+        if resource_version:
+            query.append(("resourceVersion", resource_version))
+        if timeout_seconds is not None:
+            query.append(("timeoutSeconds", str(timeout_seconds)))
+        request = Request(
+            "GET",
+            where.collection_path(verbs.checked_namespace(namespace)),
+            tuple(query),
+            {"Accept": "application/json"},
+            verb="watch",
+            resource=str(where),
+            streaming=True,
+            timeout=None,
+            stall=stall + 5.0,
+        )
+        return WatchStream(lambda: door.open(request), request.what, resource_version, stall)
+
+    # --- writes ---
+
+    async def create(
+        self,
+        resource: ResourceName,
+        obj: Body,
+        *,
+        namespace: str | None = None,
+        kind: str = "",
+        dry_run: bool = False,
+        field_manager: str = "",
+        field_validation: str = "",
+    ) -> KubeObject:
+        """Create *obj*; its namespace is *namespace*, else its own. Returns it as stored.
+
+        With a subresource (`"v1/pods/eviction"`) the object's own name says whose. Raises `AlreadyExists`,
+        `Invalid`. Never sent twice: a lost answer is `OutcomeUnknown`.
+        """
+        where, _ = await self._resolve(resource, kind)
+        options = WriteOptions(dry_run, field_manager, field_validation)
+        return await self._written(verbs.create(where, obj, namespace, options), where, repeatable=False)
+
+    async def update(
+        self,
+        resource: ResourceName,
+        obj: Body,
+        *,
+        namespace: str | None = None,
+        kind: str = "",
+        dry_run: bool = False,
+        field_manager: str = "",
+        field_validation: str = "",
+    ) -> KubeObject:
+        """Replace an object by *obj*. With its `metadata.resourceVersion` in, somebody else's change in
+        between is a `Conflict`; without, it is overwritten."""
+        where, _ = await self._resolve(resource, kind)
+        options = WriteOptions(dry_run, field_manager, field_validation)
+        request, repeatable = verbs.update(where, obj, namespace, options)
+        return await self._written(request, where, repeatable=repeatable)
+
+    async def patch(
+        self,
+        resource: ResourceName,
+        key: Key,
+        patch: Body | Sequence[Mapping[str, Any]],
+        *,
+        type: PatchType = "merge",
+        kind: str = "",
+        dry_run: bool = False,
+        field_manager: str = "",
+        field_validation: str = "",
+        force: bool = False,
+    ) -> KubeObject:
+        """Change parts of an object.
+
+        Args:
+            patch: an object for `merge` (RFC 7386), `strategic` and `apply`; a list of operations for
+                `json` (RFC 6902).
+            type: `apply` is server-side apply: it needs *field_manager*, creates what is not there, and
+                takes fields from other managers only with *force*.
+        """
+        where, _ = await self._resolve(resource, kind)
+        options = WriteOptions(dry_run, field_manager, field_validation)
+        change = cast(Any, list(patch) if isinstance(patch, Sequence) else patch)
+        request, repeatable = verbs.patch(where, key, change, type, options, force=force)
+        return await self._written(request, where, repeatable=repeatable)
+
+    async def delete(
+        self,
+        resource: ResourceName,
+        key: Key,
+        *,
+        kind: str = "",
+        uid: str | None = None,
+        resource_version: str | None = None,
+        propagation: Propagation | None = None,
+        grace_period: int | None = None,
+        dry_run: bool = False,
+    ) -> KubeObject | None:
+        """Delete an object. Returns its last state where the server sends it (it may live on, waiting for
+        finalizers or a grace period), else None.
+
+        Args:
+            uid, resource_version: preconditions; `Conflict` where they do not hold.
+            propagation: what becomes of its dependents.
+            grace_period: seconds; 0 deletes at once.
+        """
+        where, _ = await self._resolve(resource, kind)
+        request, repeatable = verbs.delete(
+            where,
+            key,
+            uid=uid,
+            resource_version=resource_version,
+            propagation=propagation,
+            grace_period=grace_period,
+            dry_run=dry_run,
+        )
+        answer = await self._call(request, repeatable=repeatable)
+        return _object_or_none(answer, where)
+
+    # --- informers ---
+
+    @overload
+    def informer(
+        self,
+        resource: type[V],
+        *,
+        namespaces: str | Iterable[str] | None = None,
+        label_selector: Selector | None = None,
+        field_selector: str | FieldSelector | None = None,
+        index: IndexSpec = (),
+        strip: Iterable[str] = (),
+        transform: Transform | None = None,
+        streaming: bool = True,
+    ) -> Informer[V]: ...
+    @overload
+    def informer(
+        self,
+        resource: ResourceName,
+        *,
+        kind: str = "",
+        namespaces: str | Iterable[str] | None = None,
+        label_selector: Selector | None = None,
+        field_selector: str | FieldSelector | None = None,
+        index: IndexSpec = (),
+        metadata_only: bool = False,
+        strip: Iterable[str] = (),
+        transform: Transform | None = None,
+        streaming: bool = True,
+    ) -> Informer[KubeObject]: ...
+    def informer(
+        self,
+        resource: ResourceName | type[View],
+        *,
+        kind: str = "",
+        namespaces: str | Iterable[str] | None = None,
+        label_selector: Selector | None = None,
+        field_selector: str | FieldSelector | None = None,
+        index: IndexSpec = (),
+        metadata_only: bool = False,
+        strip: Iterable[str] = (),
+        transform: Transform | None = None,
+        streaming: bool = True,
+    ) -> Informer[Any]:
+        """A handle on a shared cache of *resource*; equal arguments share one cache and one watch.
+
+        Args:
+            resource: a resource, a group and version with *kind*, or a `View` (which keeps its fields only).
+            namespaces: each watched by itself; None for all with one watch.
+            label_selector, field_selector: evaluated by the server.
+            index: field paths (`["spec.nodeName"]`), or names with a field path or a function.
+            metadata_only: hold headers, annotations and owners only.
+            strip: field paths dropped on arrival, such as `metadata.managedFields`.
+            transform: what is kept of each object.
+            streaming: ask for streaming lists (KEP-3157) where the server has them.
+
+        Nothing is sent before the handle is entered. Raises `SelectorError`, `InvalidName` or `ConfigError`
+        at once for arguments that cannot work.
+        """
+        self._opened()
+        known: Resource | None
+        if kind:
+            known, view, described = None, None, f"{kind} in {resource}"
+            stand_in = Resource("", "v1", "unresolved")
+        else:
+            known, view = _named(resource)
+            described, stand_in = str(known), known
+        options = InformerOptions.checked(
+            stand_in,
+            namespaces=namespaces,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            index=index,
+            metadata_only=metadata_only,
+            strip=strip,
+            transform=transform,
+            view=view,
+            streaming=streaming,
+        )
+
+        async def acquire() -> SharedInformer:
+            where = known if known is not None else (await self._resolve(cast(str, resource), kind))[0]
+            shared = self._join(options if known is not None else replace(options, resource=where))
+            self._handles.add(handle)
+            return shared
+
+        async def release(shared: SharedInformer) -> None:
+            self._handles.discard(handle)
+            await self._leave(shared)
+
+        handle: Informer[Any] = Informer(
+            described, acquire, release, view=view, observe=self.observers, spawn=self._spawn
+        )
+        return handle
+
+    def _join(self, options: InformerOptions) -> SharedInformer:
+        door = self._opened()
+        shared = self._informers.get(options)
+        if shared is None or shared.error is not None:
+            shared = SharedInformer(
+                options,
+                door,
+                observe=self.observers,
+                random=self._random,
+                spawn=self._spawn,
+                timing=self._timing,
+            )
+            self._informers[options] = shared
+            shared.start()
+        shared.handles += 1
+        return shared
+
+    async def _leave(self, shared: SharedInformer) -> None:
+        shared.handles -= 1
+        if not shared.handles:
+            if self._informers.get(shared.options) is shared:
+                del self._informers[shared.options]
+            await shared.stop()
+
+    # --- the parts ---
+
+    async def _call(self, request: Request, *, repeatable: bool = False) -> Answer:
+        return await self._opened().call(request, repeatable=repeatable)
+
+    async def _written(self, request: Request, where: Resource, *, repeatable: bool) -> KubeObject:
+        before = {
+            reflector: reflector.store.version
+            for options, shared in self._informers.items()
+            if options.resource == where.parent
+            for reflector in shared.reflectors.values()
+            if reflector.store.synced
+        }
+        answer = await self._call(request, repeatable=repeatable)
+        try:
+            obj = self._decoded(answer, where)
+        except WireError as error:
+            raise OutcomeUnknown(f"{request.what}: done, but its answer cannot be read: {error}") from error
+        written = version_number(obj.resource_version)
+        if written is not None and "dryRun" not in dict(request.query):
+            for reflector, version in before.items():
+                held = version_number(version)
+                if held is not None and written < held and obj.kind == where.kind:
+                    reflector.suspect_rewind(
+                        f"{request.what} was answered at {written}, the cache is at {held}"
+                    )
+        return obj
+
+    def _decoded(self, answer: Answer, where: Resource) -> KubeObject:
+        try:
+            return KubeObject.decode(answer.body, kind=where.kind, api_version=where.api_version)
+        except PoisonObject as error:
+            raise WireError(f"{where}: the answer is no object: {error}") from error
+
+    async def _resolve(
+        self, resource: ResourceName | type[View], kind: str
+    ) -> tuple[Resource, type[View] | None]:
+        self._opened()
+        if not kind:
+            return _named(resource)
+        if not isinstance(resource, str):
+            raise wrong_type(
+                "resource, where kind= is given,", 'a group and version such as "apps/v1"', resource
+            )
+        assert self._discovery is not None
+        return await self._discovery.resource(resource, kind), None
+
+    def _opened(self) -> Door:
+        if self._door is None or self._closed:
+            state = "closed: make a new one" if self._closed else "not open: use `async with`, or open()"
+            raise LifecycleError(f"this client is {state}")
+        if os.getpid() != self._pid:
+            raise LifecycleError("this client was made before a fork: make one in each process")
+        if asyncio.get_running_loop() is not self._loop:
+            raise LifecycleError("this client belongs to another event loop: make one for each loop")
+        return self._door
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._crashes.append(f"{task.get_name()}: {error!r}")
+            self.observers(TaskCrashed(task.get_name(), error))
+
+
+def _named(resource: ResourceName | type[View]) -> tuple[Resource, type[View] | None]:
+    if isinstance(resource, type):
+        if not issubclass(resource, View):
+            raise wrong_type("a resource", "a name, a Resource or a View", resource)
+        return resource_of(resource), resource
+    return Resource.parse(resource), None
+
+
+def _selectors(labels: Selector | None, fields: str | FieldSelector | None) -> list[tuple[str, str]]:
+    pairs = []
+    if labels:
+        pairs.append(("labelSelector", str(LabelSelector.parse(labels))))
+    if fields:
+        pairs.append(("fieldSelector", str(FieldSelector.parse(fields))))
+    return pairs
+
+
+def _object_or_none(answer: Answer, where: Resource) -> KubeObject | None:
+    try:
+        obj = KubeObject.decode(answer.body, kind=where.kind, api_version=where.api_version)
+    except PoisonObject:
+        return None
+    return None if obj.kind == "Status" else obj

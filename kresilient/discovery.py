@@ -1,0 +1,81 @@
+"""Discovery: from a kind to the resource that serves it, and its scope."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+from cachetools import TTLCache
+
+from .api.errors import ConfigError, NotFound, WireError
+from .api.resources import BUILTIN, Resource, path_segment
+from .flow.door import Door
+from .transport.base import Request
+
+__all__ = ["Discovery"]
+
+_AGE = 600.0
+
+
+class _ApiResource(msgspec.Struct):
+    name: str
+    kind: str
+    namespaced: bool = False
+
+
+class _ApiResourceList(msgspec.Struct):
+    resources: list[_ApiResource] = []
+
+
+_decoder = msgspec.json.Decoder(_ApiResourceList)
+_BUILTIN_KINDS = {
+    (group, version, kind): (plural, namespaced)
+    for (group, version, plural), (kind, namespaced) in BUILTIN.items()
+}
+
+
+class Discovery:
+    """Answers from the table of built-in kinds, else from the server; what it said is kept for 10 minutes."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._known: TTLCache[str, list[_ApiResource]] = TTLCache(256, _AGE, timer=_loop_time)
+        self._asking: dict[str, asyncio.Lock] = {}
+
+    async def resource(self, group_version: str, kind: str) -> Resource:
+        """The resource that serves *kind* of *group_version* (`"v1"`, `"apps/v1"`), with its scope.
+
+        Raises `ConfigError` where the server does not know the kind, and what the door raises. Concurrent
+        questions about one group share a request.
+        """
+        group, _, version = group_version.rpartition("/")
+        if (builtin := _BUILTIN_KINDS.get((group, version, kind))) is not None:
+            return Resource(group, version, builtin[0], "", kind, builtin[1])
+        for fresh in (False, True):  # a kind that came after the last answer is worth one more question
+            for found in await self._group(group, version, fresh=fresh):
+                if found.kind == kind and "/" not in found.name:
+                    return Resource(group, version, found.name, "", kind, found.namespaced)
+        raise ConfigError(
+            f"the server has no kind {kind!r} in {group_version}: is its CustomResourceDefinition installed?"
+        )
+
+    async def _group(self, group: str, version: str, *, fresh: bool) -> list[_ApiResource]:
+        path = f"/apis/{path_segment(group, 'group')}" if group else "/api"
+        path = f"{path}/{path_segment(version, 'version')}"
+        async with self._asking.setdefault(path, asyncio.Lock()):
+            known = self._known.get(path)
+            if known is None or fresh:
+                request = Request("GET", path, headers={"Accept": "application/json"}, resource="discovery")
+                try:
+                    answer = await self._door.call(request)
+                    known = _decoder.decode(answer.body).resources
+                except NotFound:
+                    known = []
+                except msgspec.DecodeError as error:
+                    raise WireError(f"{request.what}: not a list of resources: {error}") from error
+                self._known[path] = known
+            return known
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
