@@ -117,6 +117,18 @@ class ListWatch:
                 raise WireError(f"{request.what}: the server gave the same page token twice")
             token = meta.continue_token
 
+    async def newest_version(self) -> str:
+        """The version the server stands at, by a most recent list of one object.
+
+        Raises what the door raises, and `WireError`.
+        """
+        query = (*self._selectors, ("limit", "1"))
+        request = self._request("list", query, self._list_headers, stall=self._stall)
+        async with await self._door.open(request) as response:
+            decoder = ListDecoder()
+            decoder.feed(await response.read())
+            return decoder.close()[1].resource_version
+
     async def watch(
         self, version: str, *, lifetime: float, stall: float, initial_events: bool = False
     ) -> Response:

@@ -43,6 +43,8 @@ from .states import (
     OlderList,
     Pause,
     Poisoned,
+    Proved,
+    Proving,
     RelistDue,
     Replaced,
     Signal,
@@ -55,6 +57,7 @@ from .states import (
     StreamingFailed,
     Waiting,
     Watching,
+    WentBack,
     WriteBehind,
     first_listing,
     step,
@@ -178,9 +181,9 @@ class Reflector:
         self._streaming_off_until = 0.0
         self._stall = self._timing.stall
         self._stalled = False  # nothing was heard since the last watch ended in silence
-        self._suspicious = False  # a rewind is suspected; the next list tells
         self._expiries = 0  # in a row
         self._relist_at: float | None = None
+        self._relist_next = False  # the relist comes before the stall limit
         self._cause = ""  # the row that led to the list under way
         self._deleted: LRUCache[str, str] = LRUCache(4096)  # uid -> version of its delete
         self._stream: _Stream | None = None  # a streaming list that goes on as the watch
@@ -221,6 +224,8 @@ class Reflector:
                 return await self._list(state)
             if isinstance(state, Watching):
                 return await self._watch(state.version)
+            if isinstance(state, Proving):
+                return await self._prove(state.version)
         except KresilientError as error:
             return signal_of(error, state if isinstance(state, Listing) else None)
         await asyncio.sleep(self._delay)
@@ -240,13 +245,15 @@ class Reflector:
         self._state, self._delay = state, 0.0
         if isinstance(state, Waiting):
             self._delay = self._seconds(state)
-        if isinstance(was, Watching) and not isinstance(state, Watching):
+        if isinstance(was, Watching | Proving) and not isinstance(state, Watching):
             self._cause = taken.row.name
         health = self.health
         health.state = type(state).__name__.lower()
         health.since = self._clock()
         if not isinstance(signal, Elapsed):
-            well = isinstance(signal, ListDone | Stop) or (isinstance(signal, Closed) and signal.lived)
+            well = isinstance(signal, ListDone | OlderList | Proved | Stop) or (
+                isinstance(signal, Closed) and signal.lived
+            )
             health.reason = "" if well else signal.reason or taken.row.name
             health.denied = taken.action is Action.DENIED
         self._observe(ReflectorMoved(self.name, taken.row.name, health.state, self._delay, signal.reason))
@@ -367,9 +374,7 @@ class Reflector:
             self._sink.listed(self)
         else:
             self.health.relists[self._cause] = self.health.relists.get(self._cause, 0) + 1
-        if self._suspicious and not rewind and not changes:
-            self._stall = min(2 * self._stall, 3600.0)  # the silence was harmless: be slower to suspect it
-        self._expiries, self._suspicious, self._relist_at = 0, False, None
+        self._expiries, self._relist_at = 0, None
         self._observe(
             Listed(
                 self.name,
@@ -392,15 +397,24 @@ class Reflector:
 
     # --- watches ---
 
+    async def _prove(self, version: str) -> Signal:
+        newest = await self._listwatch.newest_version()
+        if is_newer(version, newest) and version_number(newest) is not None:
+            return WentBack(f"the server is at version {newest}, the cache at {version}")
+        # The silence was harmless: be slower to suspect it, but no slower than the watch's own end.
+        self._stall = min(2 * self._stall, self._timing.watch_lifetime[1] + self._timing.stall)
+        return Proved()
+
     async def _open(self, version: str, *, initial_events: bool = False) -> _Stream:
         least, most = self._timing.watch_lifetime
         response = await self._listwatch.watch(
             version,
             lifetime=least + (most - least) * self._random(),
-            stall=self._timing.stall + 5.0,
+            stall=self._stall + 5.0,
             initial_events=initial_events,
         )
         self._stream = _Stream(response, WatchDecoder())
+        self._backoff.healthy()
         return self._stream
 
     async def _drop_stream(self) -> None:
@@ -409,10 +423,11 @@ class Reflector:
             await stream.response.close()
 
     async def _watch(self, version: str) -> Signal:
-        clock, started, heard = self._clock, self._clock(), False
+        heard = self._stream is not None  # a streaming list has shown that it lives
+        # Opening may wait for admission, which is no silence of the server's.
+        stream = self._stream or await self._open(version)
+        clock, started = self._clock, self._clock()
         try:
-            # Opening may wait for admission, which is no silence of the server's.
-            stream = self._stream or await self._open(version)
             async with asyncio.timeout_at(self._deadline()) as silence:
                 self._silence = silence
                 for frame in stream.rest:
@@ -420,14 +435,16 @@ class Reflector:
                         return ending
                 stream.rest = ()
                 async for chunk in stream.response.chunks():
-                    if not heard:
-                        heard, self._stalled = True, False
-                        self._backoff.healthy()
+                    if not stream.heard:
+                        heard = stream.heard = True
+                        self._stalled, self._stall = False, self._timing.stall
                         self._recovered()
                     silence.reschedule(self._deadline())
                     for frame in stream.decoder.feed(chunk):
                         if (ending := self._receive(frame)) is not None:
                             return ending
+                if not stream.heard and clock() - started >= self._timing.stall:
+                    return self._silence_ended()
                 lived = heard or clock() - started >= self._timing.lived
                 if stream.decoder.cut:
                     return Cut("the stream ended in the middle of a frame", lived, self.store.version)
@@ -450,20 +467,22 @@ class Reflector:
         if self._interrupt is not None:
             return self._clock()
         stall = self._clock() + self._stall
-        return stall if self._relist_at is None else min(stall, self._relist_at)
+        self._relist_next = self._relist_at is not None and self._relist_at <= stall
+        return self._relist_at if self._relist_at is not None and self._relist_next else stall
 
     def _silent(self) -> Signal:
         """Why the time of a watch ran out."""
         interrupt, self._interrupt = self._interrupt, None
         if interrupt is not None:
-            self._suspicious = True
             return interrupt
-        if self._relist_at is not None and self._clock() >= self._relist_at:
-            self._relist_at = None
+        if self._relist_next:
+            self._relist_at, self._relist_next = None, False
             return RelistDue("to repair what poison may hide")
+        return self._silence_ended()
+
+    def _silence_ended(self) -> Signal:
         again, self._stalled = self._stalled, True
-        self._suspicious = again
-        return Stalled(f"nothing came for {self._stall:g} s", again, self.store.version)
+        return Stalled("nothing came, not even a bookmark", again, self.store.version)
 
     def _receive(self, frame: WatchFrame) -> Signal | None:
         """Apply one frame; a signal where it ends the stream."""
@@ -560,6 +579,7 @@ class _Stream:
 
     response: Response
     decoder: WatchDecoder
+    heard: bool = False
     rest: Iterable[WatchFrame] = ()
 
 

@@ -27,6 +27,8 @@ __all__ = [
     "PageExpired",
     "Pause",
     "Poisoned",
+    "Proved",
+    "Proving",
     "RelistDue",
     "Replaced",
     "Row",
@@ -43,6 +45,7 @@ __all__ = [
     "Unavailable",
     "Waiting",
     "Watching",
+    "WentBack",
     "WriteBehind",
     "first_listing",
     "step",
@@ -85,6 +88,17 @@ class Watching:
     version: str
 
 
+@dataclass(frozen=True, slots=True)
+class Proving:
+    """A most recent list of one object is asked for: is the server's version still above this one?
+
+    A watch from a version that the server has not reached is accepted and silent for ever, so an etcd that
+    was restored from a backup shows in no other way. One object costs the server next to nothing.
+    """
+
+    version: str
+
+
 class Pause(Enum):
     """How long a `Waiting` lasts; the reflector turns it into seconds."""
 
@@ -99,7 +113,7 @@ class Waiting:
     """Nothing is asked until the pause is over."""
 
     pause: Pause
-    then: Listing | Watching
+    then: Listing | Watching | Proving
     floor: float = 0.0
 
 
@@ -108,7 +122,7 @@ class Stopped:
     """The end."""
 
 
-State = Listing | Watching | Waiting | Stopped
+State = Listing | Watching | Proving | Waiting | Stopped
 
 
 # --- signals ---------------------------------------------------------------------------------------------
@@ -205,6 +219,16 @@ class WriteBehind(Signal):
 
 
 @dataclass(frozen=True, slots=True)
+class Proved(Signal):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class WentBack(Signal):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
 class NotNewer(Signal):
     pass
 
@@ -242,6 +266,7 @@ class Action(Enum):
 
 # --- the table -------------------------------------------------------------------------------------------
 
+Asking = Listing | Watching | Proving
 Next = Callable[[Any, Any, bool], State]
 
 
@@ -284,7 +309,7 @@ def most_recent(streaming: bool) -> Listing:
     return Listing(Strategy.STREAM) if streaming else Listing(Strategy.LATEST)
 
 
-def _rung_down(state: Listing | Watching, streaming: bool) -> Listing:
+def _rung_down(state: Asking, streaming: bool) -> Listing:
     return relist(state.version, streaming) if isinstance(state, Watching) else most_recent(streaming)
 
 
@@ -297,7 +322,7 @@ def _stay(state: State, _signal: Signal, _streaming: bool) -> State:
 
 
 def _same_after(pause: Pause) -> Next:
-    def following(state: Listing | Watching, signal: Signal, _streaming: bool) -> Waiting:
+    def following(state: Asking, signal: Signal, _streaming: bool) -> Waiting:
         version = getattr(signal, "version", "")
         then = Watching(version) if isinstance(state, Watching) and version else state
         return Waiting(pause, then, getattr(signal, "retry_after", 0.0))
@@ -305,16 +330,16 @@ def _same_after(pause: Pause) -> Next:
     return following
 
 
-def _down_after(state: Listing | Watching, signal: Signal, streaming: bool) -> Waiting:
+def _down_after(state: Asking, signal: Signal, streaming: bool) -> Waiting:
     then = _rung_down(state, streaming)
     return Waiting(Pause.EXPIRED, then, getattr(signal, "retry_after", 0.0))
 
 
-def _latest_after(pause: Pause) -> Next:
-    return lambda _state, _signal, streaming: Waiting(pause, most_recent(streaming))
+def _prove(state: Watching, signal: Signal, _streaming: bool) -> Waiting:
+    return Waiting(Pause.SPREAD, Proving(getattr(signal, "version", "") or state.version))
 
 
-_ASKING: Final = (Listing, Watching)
+_ASKING: Final = (Listing, Watching, Proving)
 
 TABLE: Final[tuple[Row, ...]] = (
     Row(
@@ -460,7 +485,7 @@ TABLE: Final[tuple[Row, ...]] = (
         lambda _state, signal: not signal.lived,
     ),
     Row(
-        "silence longer than the stall limit",
+        "silence up to the stall limit, or through the whole life of the watch",
         (Watching,),
         Stalled,
         Action.NONE,
@@ -469,12 +494,12 @@ TABLE: Final[tuple[Row, ...]] = (
         lambda _state, signal: not signal.again,
     ),
     Row(
-        "a second stall in a row",
+        "a second silence in a row",
         (Watching,),
         Stalled,
         Action.NONE,
-        _latest_after(Pause.SPREAD),
-        "a restored etcd is suspected: WAITING(a small jitter), then the most recent list",
+        _prove,
+        "a restored etcd is suspected: WAITING(a small jitter), then PROVING(last version)",
         lambda _state, signal: signal.again,
     ),
     Row(
@@ -482,8 +507,24 @@ TABLE: Final[tuple[Row, ...]] = (
         (Watching,),
         WriteBehind,
         Action.NONE,
-        _latest_after(Pause.SPREAD),
-        "a restored etcd is suspected: WAITING(a small jitter), then the most recent list",
+        _prove,
+        "a restored etcd is suspected: WAITING(a small jitter), then PROVING(last version)",
+    ),
+    Row(
+        "the server's version is not below the cache's",
+        (Proving,),
+        Proved,
+        Action.NONE,
+        lambda state, _signal, _streaming: Watching(state.version),
+        "WATCHING(version)",
+    ),
+    Row(
+        "the server's version is below the cache's: its history went back",
+        (Proving,),
+        WentBack,
+        Action.NONE,
+        lambda _state, _signal, streaming: most_recent(streaming),
+        "LISTING(the most recent)",
     ),
     Row(
         "an event is not newer than the object held (same uid, or a deleted one)",
@@ -511,7 +552,7 @@ TABLE: Final[tuple[Row, ...]] = (
     ),
     Row(
         "stop",
-        (Listing, Watching, Waiting, Stopped),
+        (Listing, Watching, Proving, Waiting, Stopped),
         Stop,
         Action.NONE,
         lambda _state, _signal, _streaming: Stopped(),

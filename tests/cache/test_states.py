@@ -22,6 +22,8 @@ from kresilient.cache.states import (
     PageExpired,
     Pause,
     Poisoned,
+    Proved,
+    Proving,
     RelistDue,
     Replaced,
     Signal,
@@ -36,6 +38,7 @@ from kresilient.cache.states import (
     Unavailable,
     Waiting,
     Watching,
+    WentBack,
     WriteBehind,
     first_listing,
     step,
@@ -222,7 +225,7 @@ WALK: list[tuple[str, State, Signal, bool, State, Action]] = [
         Action.NONE,
     ),
     (
-        "silence longer than the stall limit",
+        "silence up to the stall limit, or through the whole life of the watch",
         W,
         Stalled(version="9"),
         True,
@@ -230,11 +233,11 @@ WALK: list[tuple[str, State, Signal, bool, State, Action]] = [
         Action.NONE,
     ),
     (
-        "a second stall in a row",
+        "a second silence in a row",
         W,
-        Stalled(again=True, version="7"),
+        Stalled(again=True, version="9"),
         False,
-        Waiting(Pause.SPREAD, Listing(LATEST)),
+        Waiting(Pause.SPREAD, Proving("9")),
         Action.NONE,
     ),
     (
@@ -242,7 +245,32 @@ WALK: list[tuple[str, State, Signal, bool, State, Action]] = [
         W,
         WriteBehind(),
         True,
-        Waiting(Pause.SPREAD, Listing(STREAM)),
+        Waiting(Pause.SPREAD, Proving("7")),
+        Action.NONE,
+    ),
+    ("the server's version is not below the cache's", Proving("7"), Proved(), True, W, Action.NONE),
+    (
+        "the server's version is below the cache's: its history went back",
+        Proving("7"),
+        WentBack(),
+        True,
+        Listing(STREAM),
+        Action.NONE,
+    ),
+    (
+        "the server's version is below the cache's: its history went back",
+        Proving("7"),
+        WentBack(),
+        False,
+        Listing(LATEST),
+        Action.NONE,
+    ),
+    (
+        "429, 5xx, refused, reset, timeout",
+        Proving("7"),
+        Unavailable(),
+        True,
+        Waiting(Pause.BACKOFF, Proving("7")),
         Action.NONE,
     ),
     (
@@ -274,7 +302,9 @@ def test_every_row_is_walked() -> None:
 
 def test_in_every_state_that_asks_the_server_every_answer_has_exactly_one_row() -> None:
     both = [Expired, TooLarge, Unavailable, Unauthorized, Denied, NotAList]
-    cases: list[tuple[State, Signal]] = [(state, kind()) for state in (W, Listing(CACHE)) for kind in both]
+    cases: list[tuple[State, Signal]] = [
+        (state, kind()) for state in (W, Proving("7"), Listing(CACHE)) for kind in both
+    ]
     cases += [(W, Closed(lived=lived)) for lived in (True, False)]
     cases += [(W, Cut(lived=lived)) for lived in (True, False)]
     cases += [(W, Stalled(again=again)) for again in (True, False)]

@@ -1,0 +1,553 @@
+"""A cache follows a server through everything servers do, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import msgspec
+import pytest
+
+from kresilient.api.errors import NotSyncedError, PoisonObject, SyncError
+from kresilient.api.objects import KubeObject
+from kresilient.cache.events import Event, EventType, Source
+from kresilient.cache.informer import Informer
+from kresilient.observe.events import Listed, ObjectQuarantined, Rewound, StaleEventIgnored
+
+from .world import World, pod
+
+pytestmark = pytest.mark.looptime
+
+ADDED, UPDATED, DELETED = EventType
+Seen = list[Event[KubeObject]]
+
+
+@asynccontextmanager
+async def following(world: World, **options: Any) -> Any:
+    """A synced informer of pods, and the list its handler fills."""
+    async with world.client.informer("v1/pods", **options) as pods:
+        seen: Seen = []
+        subscription = pods.add_handler(on_event=seen.append)
+        await pods.synced(300)
+        await subscription.synced(300)
+        yield pods, seen
+
+
+def versions(pods: Informer[KubeObject]) -> dict[str, str]:
+    return {obj.key: obj.resource_version for obj in pods.list()}
+
+
+async def agrees(world: World, pods: Informer[KubeObject], within: float = 600.0) -> None:
+    """Wait until the cache equals the server."""
+    await world.until(lambda: pods.has_synced and versions(pods) == world.truth(), within, step=0.5)
+
+
+def frame(kind: str, obj: Any) -> bytes:
+    return b'{"type":"%s","object":%s}\n' % (kind.encode(), msgspec.json.encode(obj))
+
+
+def bare(name: str, uid: str, version: int | str, **spec: Any) -> dict[str, Any]:
+    return {
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "metadata": {"name": name, "namespace": "default", "uid": uid, "resourceVersion": str(version)},
+        "spec": spec,
+    }
+
+
+# --- the good days ---
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+async def test_it_lists_then_follows_every_change(make_world: Callable[..., World], streaming: bool) -> None:
+    world = make_world(streaming_list=streaming)
+    async with world.server, world.client:
+        world.server.create("v1/pods", pod("a"))
+        async with following(world) as (pods, seen):
+            world.server.create("v1/pods", pod("b"))
+            world.server.patch("v1/pods", "default/a", {"metadata": {"labels": {"x": "y"}}})
+            world.server.delete("v1/pods", "default/b")
+            await world.until(lambda: len(seen) == 4)
+            await agrees(world, pods)
+    assert [(e.type, e.key, e.initial, e.source) for e in seen] == [
+        (ADDED, "default/a", True, Source.LIST),
+        (ADDED, "default/b", False, Source.WATCH),
+        (UPDATED, "default/a", False, Source.WATCH),
+        (DELETED, "default/b", False, Source.WATCH),
+    ]
+    assert world.reported(Listed)[0].strategy == ("stream" if streaming else "cache")
+
+
+async def test_a_quiet_day_costs_one_watch_every_few_minutes(world: World) -> None:
+    world.server.create("v1/pods", pod("a"))
+    async with following(world):
+        before = len(world.server.requests)
+        await asyncio.sleep(3600)
+        assert len(world.server.requests) - before <= 20
+    assert world.server.requests.count(verb="list", code=200) <= 6
+    assert len(world.reported(Listed)) == 1
+
+
+async def test_before_it_has_synced_it_does_not_answer(world: World) -> None:
+    world.server.faults.next("watch", "v1/pods", times=None, status=503)
+    async with world.client.informer("v1/pods") as pods:
+        for read in (lambda: pods.get("default/a"), pods.list, pods.keys, lambda: len(pods)):
+            with pytest.raises(NotSyncedError, match="synced"):
+                read()
+        with pytest.raises(SyncError, match=r"within 10 s.*503"):
+            await pods.synced(10)
+
+
+async def test_a_server_without_streaming_lists_is_asked_for_a_plain_one_and_not_again(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(streaming_list=False)
+    async with world.server, world.client:
+        async with following(world):
+            await world.server.kill()
+            world.server.create("v1/pods", pod("b"))
+            await world.server.restart(history=False)
+            await world.until(lambda: len(world.reported(Listed)) == 2)
+        streaming = [r for r in world.server.requests if "sendInitialEvents" in dict(r.query)]
+        assert len(streaming) == 1
+
+
+async def test_a_streaming_list_without_its_end_falls_back_within_its_patience(world: World) -> None:
+    world.server.create("v1/pods", pod("a"))
+    world.server.faults.next("watch", "v1/pods", no_end_bookmark=True)
+    start = asyncio.get_running_loop().time()
+    async with following(world) as (pods, _):
+        assert asyncio.get_running_loop().time() - start < 40
+        assert versions(pods) == world.truth()
+    assert world.rows[:2] == [
+        "streaming list refused, ended, or past its time limit without its end bookmark",
+        "list done",
+    ]
+    assert world.reported(Listed)[0].strategy == "cache"
+
+
+# --- what a relist delivers ---
+
+
+async def test_a_relist_delivers_what_the_watch_missed_deletes_included(world: World) -> None:
+    for name in ("stays", "changes", "goes", "is-replaced"):
+        world.server.create("v1/pods", pod(name))
+    async with following(world) as (pods, seen):
+        seen.clear()
+        await world.server.kill()
+        world.server.delete("v1/pods", "default/goes")
+        world.server.delete("v1/pods", "default/is-replaced")
+        world.server.create("v1/pods", pod("is-replaced"))
+        world.server.create("v1/pods", pod("comes"))
+        world.server.patch("v1/pods", "default/changes", {"metadata": {"labels": {"x": "y"}}})
+        await world.server.restart(history=False)
+        await agrees(world, pods)
+        await world.until(lambda: len(seen) == 5)
+        assert pods.health.reflectors[0].relists == {"410: the version expired": 1}
+    told = {(e.key.partition("/")[2], str(e.type)) for e in seen}
+    assert told == {
+        ("goes", "deleted"),
+        ("comes", "added"),
+        ("changes", "updated"),
+        ("is-replaced", "deleted"),
+        ("is-replaced", "added"),
+    }
+    assert {e.source for e in seen} == {Source.RELIST}
+
+
+async def test_a_reader_never_sees_a_half_replaced_cache(world: World) -> None:
+    for number in range(3000):
+        world.server.create("v1/pods", pod(f"p{number:04}", labels={"round": "0"}))
+    looks: list[set[str]] = []
+
+    def look(obj: KubeObject) -> KubeObject:
+        """Called for each object of the new list as it arrives, while the old one is being read."""
+        if pods.has_synced and obj.name.endswith("00"):
+            looks.append({held.labels["round"] for held in pods.list()})
+            assert len(pods.by_index("round", *looks[-1])) == len(pods) == 3000
+        return obj
+
+    pods = world.client.informer("v1/pods", index={"round": "metadata.labels.round"}, transform=look)
+    async with pods:
+        await pods.synced(30)
+        await world.server.kill()
+        for number in range(3000):
+            world.server.patch("v1/pods", f"default/p{number:04}", {"metadata": {"labels": {"round": "1"}}})
+        await world.server.restart(history=False)
+        await agrees(world, pods)
+        assert {obj.labels["round"] for obj in pods.list()} == {"1"}
+    assert looks == [{"0"}] * 30
+
+
+# --- 410 in all three places ---
+
+
+@pytest.mark.parametrize("gone", ["event", "status"])
+async def test_an_expired_watch_relists_after_a_jitter(make_world: Callable[..., World], gone: str) -> None:
+    world = make_world(gone=gone)
+    async with world.server, world.client:
+        world.server.create("v1/pods", pod("a"))
+        async with following(world) as (pods, _):
+            await world.server.kill()
+            world.server.create("v1/pods", pod("b"))
+            await world.server.restart(history=False)
+            await agrees(world, pods)
+        (expired,) = world.moves("410: the version expired")
+        assert 0 < expired.delay <= 5
+
+
+async def test_an_expired_list_goes_down_the_ladder(world: World) -> None:
+    world.server.faults.next("list", "v1/pods", times=1, status=410)
+    async with following(world, streaming=False) as (pods, _):
+        assert pods.has_synced
+    assert world.rows[:2] == ["410: the version expired", "list done"]
+    assert [dict(r.query).get("limit") for r in world.server.requests if r.verb == "list"] == [None, "500"]
+
+
+async def test_an_expired_page_begins_the_list_again_and_never_mixes_snapshots(world: World) -> None:
+    for number in range(1200):
+        world.server.create("v1/pods", pod(f"p{number:04}"))
+    world.server.faults.next(
+        "list", "v1/pods", status=410
+    )  # the list at version 0: the ladder leads to pages
+    body = b'{"kind":"Status","apiVersion":"v1","metadata":{"continue":"fresh"},"status":"Failure",'
+    body += b'"message":"too old","reason":"Expired","code":410}'
+    world.server.faults.next("list", "v1/pods", after=1, status=410, body=body)
+    async with following(world, streaming=False) as (pods, _):
+        assert versions(pods) == world.truth()
+    assert "410 on a later page, or a page of another snapshot" in world.rows
+    assert "fresh" not in [dict(r.query).get("continue") for r in world.server.requests]
+
+
+async def test_a_server_that_is_behind_is_asked_for_its_most_recent_list(world: World) -> None:
+    world.server.create("v1/pods", pod("a"))
+    async with following(world, streaming=False) as (pods, _):
+        behind = (
+            b'{"kind":"Status","status":"Failure","message":"Timeout: Too large resource version: 9",'
+            b'"reason":"Timeout","details":{"causes":[{"reason":"ResourceVersionTooLarge"}],'
+            b'"retryAfterSeconds":1},"code":504}'
+        )
+        world.server.faults.next("list", "v1/pods", status=504, body=behind)
+        world.server.create("v1/pods", pod("b"))
+        await world.server.restart(history=False)
+        await world.until(lambda: world.moves("the server is behind: resource version too large"))
+        await agrees(world, pods)
+    assert world.reported(Listed)[-1].strategy == "latest"
+
+
+# --- an outage ---
+
+
+async def test_an_outage_costs_a_few_jittered_tries_and_no_relist(world: World) -> None:
+    world.server.create("v1/pods", pod("a"))
+    async with following(world) as (pods, seen):
+        await world.server.kill()
+        await asyncio.sleep(600)
+        assert pods.get("default/a") is not None
+        assert "refuses connections" in pods.health.reason
+        delays = [move.delay for move in world.moves("429, 5xx, refused, reset, timeout")]
+        assert 10 <= len(delays) <= 22
+        assert 0.8 <= delays[0] <= 1.6 and all(30 <= delay <= 60 for delay in delays[8:])
+        await world.server.start()
+        world.server.create("v1/pods", pod("b"))
+        await agrees(world, pods)
+        assert pods.health.reason == ""
+    assert len(world.reported(Listed)) == 1
+    assert [e.key for e in seen] == ["default/a", "default/b"]
+
+
+async def test_retry_after_is_honoured(world: World) -> None:
+    async with following(world) as (pods, _):
+        world.server.faults.next("watch", "v1/pods", status=429, headers={"Retry-After": "20"})
+        await world.server.restart()
+        await world.until(lambda: world.moves("429, 5xx, refused, reset, timeout"))
+        (move,) = world.moves("429, 5xx, refused, reset, timeout")
+        assert 20 <= move.delay <= 41
+        await agrees(world, pods)
+
+
+async def test_the_backoff_starts_over_only_after_two_healthy_minutes(world: World) -> None:
+    async with following(world):
+        for _ in range(4):
+            world.server.faults.next("watch", "v1/pods", times=5, status=503)
+            await world.server.restart()
+            await world.until(lambda: len(world.server.faults) == 0)
+            await asyncio.sleep(30)
+        flapping = [move.delay for move in world.moves("429, 5xx, refused, reset, timeout")]
+        assert max(flapping[-3:]) >= 30
+        await asyncio.sleep(200)
+        world.server.faults.next("watch", "v1/pods", status=503)
+        await world.server.restart()
+        await world.until(lambda: len(world.moves("429, 5xx, refused, reset, timeout")) == len(flapping) + 1)
+        assert world.moves("429, 5xx, refused, reset, timeout")[-1].delay <= 1.6
+
+
+@pytest.mark.parametrize(
+    ("status", "row"),
+    [
+        (401, "401 after a refresh of the credentials"),
+        (403, "403, 404, or a request the server rejects"),
+        (404, "403, 404, or a request the server rejects"),
+    ],
+)
+async def test_a_refusal_fails_the_sync_at_once_with_its_reason_or_waits_on_request(
+    world: World, status: int, row: str
+) -> None:
+    world.server.faults.next("*", "v1/pods", times=3, status=status)
+    async with world.client.informer("v1/pods") as pods:
+        with pytest.raises(SyncError, match=str(status)):
+            await pods.synced(30)
+        await pods.synced(300, fail_fast=False)
+        assert pods.has_synced
+    assert world.rows.count(row) == 3
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"status": 200, "body": b"<html>please log in</html>", "headers": {"Content-Type": "text/html"}},
+        {"status": 200, "body": b"", "headers": {"Content-Type": "application/json"}},
+        {"status": 200, "body": b'{"kind":"Status","status":"Failure","code":504}'},
+        {"chunks": [b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[']},
+        {"chunks": [b'{"kind":"PodList","apiV'], "then": "reset"},
+        {"cut_at": 150},
+    ],
+    ids=["html", "empty", "status", "cut cleanly", "reset", "cut in the middle"],
+)
+async def test_what_is_no_list_is_an_error_and_never_an_empty_cache(
+    world: World, answer: dict[str, Any]
+) -> None:
+    world.server.create("v1/pods", pod("a"))
+    world.server.create("v1/pods", pod("b"))
+    fault = world.server.faults.next("list", "v1/pods", times=2, **answer)
+    async with following(world, streaming=False) as (pods, _):
+        assert versions(pods) == world.truth()
+    assert fault.hits == 2
+    assert world.rows[2] == "list done"
+    assert set(world.rows[:2]) <= {
+        "a success that is no list or watch, or broken JSON",
+        "429, 5xx, refused, reset, timeout",
+    }
+
+
+# --- watches that end ---
+
+
+async def test_a_watch_that_closes_at_once_and_empty_backs_off(world: World) -> None:
+    async with following(world):
+        world.server.faults.next("watch", "v1/pods", times=6, chunks=[])
+        await world.server.restart()
+        await world.until(lambda: len(world.moves("the stream closed at once, empty")) == 6)
+        delays = [move.delay for move in world.moves("the stream closed at once, empty")]
+        assert delays[-1] > 10 and delays == sorted(delays)
+
+
+async def test_a_stream_cut_within_a_frame_loses_nothing(world: World) -> None:
+    world.server.create("v1/pods", pod("a"))
+    async with following(world) as (pods, seen):
+        late = bare("late", "u9", 60_900)
+        cut = frame("ADDED", late) + frame("MODIFIED", late)[:70]
+        world.server.faults.next("watch", "v1/pods", chunks=[cut])
+        await world.server.restart()
+        await world.until(lambda: pods.get("default/late") is not None)
+        await world.until(lambda: world.moves("the stream was cut after it lived, perhaps in a frame"))
+        await world.server.watchers("v1/pods", 1)
+        request = [r for r in world.server.requests if r.verb == "watch"][-1]
+        assert dict(request.query)["resourceVersion"] == "60900"
+        assert [e.key for e in seen] == ["default/a", "default/late"]
+
+
+async def test_a_silent_watch_is_given_up_and_opened_again_at_the_same_version(world: World) -> None:
+    world.server.create("v1/pods", pod("a"))
+    async with following(world) as (pods, _):
+        version = pods.resource_version
+        world.server.faults.next("watch", "v1/pods", silent_after=0)
+        await world.server.restart()
+        await world.server.requests.wait_for(2, verb="watch")
+        world.server.create("v1/pods", pod("b"))
+        await agrees(world, pods)
+        last = [r for r in world.server.requests if r.verb == "watch"][-1]
+        assert dict(last.query)["resourceVersion"] == version
+    assert len(world.moves("silence up to the stall limit, or through the whole life of the watch")) == 1
+    assert len(world.reported(Listed)) == 1
+
+
+async def test_a_restored_etcd_shows_after_two_silences_and_the_cache_follows_it_back(world: World) -> None:
+    world.server.create("v1/pods", pod("old"))
+    async with following(world) as (pods, seen):
+        backup = int(pods.resource_version)
+        world.server.create("v1/pods", pod("lost"))
+        await world.until(lambda: pods.get("default/lost") is not None)
+        seen.clear()
+        world.server.rewind(backup)
+        await world.server.restart()
+        await world.until(lambda: world.reported(Rewound), 1200)
+        await agrees(world, pods)
+        assert [(e.type, e.key) for e in seen] == [(DELETED, "default/lost")]
+        assert pods.health.reflectors[0].rewinds == 1
+        world.server.create("v1/pods", pod("new"))
+        await agrees(world, pods)
+    assert "a second silence in a row" in world.rows
+
+
+async def test_an_own_write_below_the_caches_version_shows_a_restored_etcd_at_once(world: World) -> None:
+    world.server.create("v1/pods", pod("old"))
+    async with following(world) as (pods, _):
+        backup = int(pods.resource_version)
+        for name in ("x", "y", "z"):
+            world.server.create("v1/pods", pod(name))
+        await world.until(lambda: len(pods) == 4)
+        world.server.rewind(backup)
+        await world.server.restart()
+        await world.server.watchers("v1/pods", 1)
+        await world.client.create("v1/pods", pod("mine"))
+        await world.until(lambda: world.reported(Rewound), 10)
+        await agrees(world, pods)
+    assert "an own write was answered with a version below the cache's" in world.rows
+
+
+async def test_any_other_list_from_the_past_is_not_accepted(world: World) -> None:
+    world.server.create("v1/pods", pod("a"))
+    async with following(world, streaming=False) as (pods, _):
+        old = b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"5"},"items":[]}'
+        world.server.faults.next("list", "v1/pods", chunks=[old])
+        world.server.create("v1/pods", pod("b"))
+        await world.server.restart(history=False)
+        await world.until(lambda: "any other list is older than what was seen" in world.rows)
+        assert pods.get("default/a") is not None
+        await agrees(world, pods)
+    assert not world.reported(Rewound)
+
+
+# --- events out of order, twice, or of another object ---
+
+
+async def scripted(world: World, *frames: bytes) -> None:
+    """Let the next watch send *frames*, then fall silent."""
+    world.server.faults.next("watch", "v1/pods", chunks=list(frames), then="stall")
+    await world.server.restart()
+
+
+async def test_an_event_that_is_not_newer_is_ignored_and_counted(world: World) -> None:
+    async with following(world) as (pods, seen):
+        one, two = bare("x", "u1", 61_000, v=1), bare("x", "u1", 61_001, v=2)
+        await scripted(
+            world, frame("ADDED", one), frame("MODIFIED", two), frame("MODIFIED", one), frame("MODIFIED", two)
+        )
+        await world.until(lambda: len(world.reported(StaleEventIgnored)) == 2)
+        assert [e.object["spec"]["v"] for e in seen] == [1, 2]
+        assert pods.resource_version == "61001"
+        assert pods.health.reflectors[0].ignored == 2
+
+
+async def test_a_late_event_of_a_deleted_object_does_not_bring_it_back(world: World) -> None:
+    async with following(world) as (pods, seen):
+        await scripted(
+            world,
+            frame("ADDED", bare("x", "u1", 61_000)),
+            frame("DELETED", bare("x", "u1", 61_005)),
+            frame("MODIFIED", bare("x", "u1", 61_003)),
+            frame("ADDED", bare("y", "u2", 61_004)),
+        )
+        await world.until(lambda: pods.get("default/y") is not None)
+        assert pods.get("default/x") is None
+        assert [(e.type, e.key) for e in seen] == [
+            (ADDED, "default/x"),
+            (DELETED, "default/x"),
+            (ADDED, "default/y"),
+        ]
+        assert pods.resource_version == "61005"
+
+
+async def test_an_object_that_leaves_the_selector_may_come_back(world: World) -> None:
+    world.server.create("v1/pods", pod("x", labels={"app": "web"}))
+    async with following(world, label_selector="app=web") as (pods, seen):
+        for app in ("other", "web"):
+            world.server.patch("v1/pods", "default/x", {"metadata": {"labels": {"app": app}}})
+        await world.until(lambda: len(seen) == 3)
+        assert [e.type for e in seen] == [ADDED, DELETED, ADDED]
+        assert pods.get("default/x") is not None
+
+
+async def test_the_same_key_with_another_uid_is_a_delete_and_an_add(world: World) -> None:
+    async with following(world) as (_, seen):
+        await scripted(
+            world, frame("ADDED", bare("x", "u1", 61_000)), frame("MODIFIED", bare("x", "u2", 61_002))
+        )
+        await world.until(lambda: len(seen) == 3)
+        assert [(e.type, e.object.uid) for e in seen] == [(ADDED, "u1"), (DELETED, "u1"), (ADDED, "u2")]
+
+
+async def test_versions_that_are_no_numbers_follow_the_order_of_arrival(world: World) -> None:
+    async with following(world) as (pods, seen):
+        await scripted(
+            world,
+            frame("ADDED", bare("x", "u1", "v-b", v=1)),
+            frame("MODIFIED", bare("x", "u1", "v-a", v=2)),
+            frame("DELETED", bare("y", "u1", "v-0")),
+        )
+        await world.until(lambda: len(seen) == 2)
+        assert pods.get("default/x") is not None
+        assert [e.object["spec"]["v"] for e in seen] == [1, 2]
+
+
+# --- poison ---
+
+
+async def test_a_poison_object_in_a_list_is_set_aside_under_its_key(world: World) -> None:
+    world.server.create("v1/pods", pod("good"))
+    world.server.state.put_raw(
+        "v1/pods", "default/bad", b'{"metadata":{"name":"bad","namespace":"default","labels":7}}'
+    )
+    async with following(world) as (pods, _):
+        assert [obj.key for obj in pods.list()] == ["default/good"]
+        with pytest.raises(PoisonObject, match="default/bad"):
+            pods.get("default/bad")
+        assert list(pods.health.quarantined) == ["default/bad"]
+    assert [e.key for e in world.reported(ObjectQuarantined)] == ["default/bad"]
+
+
+async def test_a_poison_event_does_not_stop_the_stream_and_a_paced_relist_repairs(world: World) -> None:
+    world.server.create("v1/pods", pod("x"))
+    async with following(world) as (pods, _):
+        broken = b'{"type":"MODIFIED","object":{"metadata":{"name":"x","namespace":"default","labels":7}}}\n'
+        good = frame("ADDED", bare("y", "u2", 60_800))
+        world.server.faults.next("watch", "v1/pods", chunks=[broken + good], then="stall")
+        await world.server.restart()
+        await world.until(lambda: pods.get("default/y") is not None, 5)
+        with pytest.raises(PoisonObject):
+            pods.get("default/x")
+        await world.until(lambda: "the paced relist is due" in world.rows)
+        await world.until(lambda: not pods.health.quarantined)
+        assert pods.get("default/x") is not None
+        (move,) = world.moves("the paced relist is due")
+        assert move.reason
+
+
+async def test_a_transform_that_fails_sets_its_object_aside(world: World) -> None:
+    world.server.create("v1/pods", pod("good"))
+    world.server.create("v1/pods", pod("bad"))
+
+    def picky(obj: KubeObject) -> KubeObject:
+        if obj.name == "bad":
+            raise ValueError("not this one")
+        return obj
+
+    async with following(world, transform=picky) as (pods, _):
+        assert [obj.name for obj in pods.list()] == ["good"]
+        with pytest.raises(PoisonObject, match="not this one"):
+            pods.get("default/bad")
+
+
+# --- cancellation ---
+
+
+async def test_a_cancelled_informer_leaves_no_watch_behind(world: World) -> None:
+    async with world.client.informer("v1/pods") as pods:
+        await pods.synced(30)
+        await world.server.watchers("v1/pods", 1)
+    await world.until(lambda: world.server.watch_count("v1/pods") == 0, 5)
+    assert world.rows[-1] == "stop"
+    assert world.client.health.informers == ()
