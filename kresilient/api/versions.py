@@ -6,7 +6,7 @@ wins.
 
 from __future__ import annotations
 
-__all__ = ["is_newer", "later", "version_number"]
+__all__ = ["is_newer", "is_older", "later", "version_number"]
 
 
 def version_number(version: str) -> int | None:
@@ -18,6 +18,12 @@ def is_newer(version: str, held: str) -> bool:
     """Whether *version* is above *held*; True too where they do not compare."""
     one, other = version_number(version), version_number(held)
     return one is None or other is None or one > other
+
+
+def is_older(version: str, held: str) -> bool:
+    """Whether *version* is certainly below *held*; False where they do not compare."""
+    one, other = version_number(version), version_number(held)
+    return one is not None and other is not None and one < other
 
 
 def later(version: str, other: str) -> str:

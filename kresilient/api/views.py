@@ -19,7 +19,7 @@ import msgspec
 
 from .errors import ConfigError, PoisonObject
 from .objects import KubeObject, ObjectMeta
-from .resources import Key, Resource, join_key
+from .resources import Key, Resource
 
 __all__ = ["View", "project", "view_of"]
 

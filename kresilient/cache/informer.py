@@ -251,6 +251,8 @@ class SharedInformer:
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.error = error
+            for store in self.stores:
+                store.synced = False  # what nobody keeps fresh is not to be read
             crashed = KresilientError(f"the informer of {self.name} crashed: {error!r}")
             crashed.__cause__ = error
             for feed in tuple(self._feeds):

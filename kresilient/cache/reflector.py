@@ -17,7 +17,7 @@ from cachetools import LRUCache
 from ..api.errors import ConnectionLost, KresilientError, PoisonObject
 from ..api.objects import KubeObject
 from ..api.resources import Key
-from ..api.versions import is_newer, later, version_number
+from ..api.versions import is_newer, is_older, later
 from ..api.wire import Bookmark, Item, Poison, WatchDecoder, WatchError, WatchEvent, WatchFrame
 from ..flow.backoff import CAP, Backoff
 from ..observe.events import (
@@ -227,6 +227,7 @@ class Reflector:
             if isinstance(state, Proving):
                 return await self._prove(state.version)
         except KresilientError as error:
+            await self._drop_stream()
             return signal_of(error, state if isinstance(state, Listing) else None)
         await asyncio.sleep(self._delay)
         return Elapsed()
@@ -278,8 +279,8 @@ class Reflector:
     # --- lists ---
 
     async def _list(self, listing: Listing) -> Signal:
-        await self._drop_stream()
-        table, self._result, self._list_started = self.store.new_table(), ListResult(), self._clock()
+        table, self._fresh = self.store.new_table(), None
+        self._result, self._list_started = ListResult(), self._clock()
         if listing.strategy is Strategy.STREAM:
             failed = await self._read_streaming_list(listing, table)
             if failed is not None:
@@ -293,7 +294,7 @@ class Reflector:
         self._fresh = table
         self._backoff.healthy()
         version, seen = self._result.version, self.store.version
-        if self.store.synced and version_number(seen) is not None and is_newer(seen, version):
+        if self.store.synced and is_older(version, seen):
             return OlderList(f"the list is of version {version}, the cache of {seen}", version)
         return ListDone(version=version)
 
@@ -399,7 +400,7 @@ class Reflector:
 
     async def _prove(self, version: str) -> Signal:
         newest = await self._listwatch.newest_version()
-        if is_newer(version, newest) and version_number(newest) is not None:
+        if is_older(newest, version):
             return WentBack(f"the server is at version {newest}, the cache at {version}")
         # The silence was harmless: be slower to suspect it, but no slower than the watch's own end.
         self._stall = min(2 * self._stall, self._timing.watch_lifetime[1] + self._timing.stall)
@@ -525,9 +526,7 @@ class Reflector:
         if held is None:
             stale = not is_newer(meta.resource_version, self._deleted.get(meta.uid, ""))
         elif event.type == "DELETED" and held.meta.uid == meta.uid:
-            stale = is_newer(held.meta.resource_version, meta.resource_version) and (
-                version_number(meta.resource_version) is not None
-            )
+            stale = is_older(meta.resource_version, held.meta.resource_version)
         else:
             stale = not is_newer(meta.resource_version, held.meta.resource_version)
         if stale:

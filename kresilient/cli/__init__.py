@@ -1,1 +1,5 @@
-""""""
+"""The command line: `kresilient fake-apiserver | watch | demo`."""
+
+from .main import main
+
+__all__ = ["main"]

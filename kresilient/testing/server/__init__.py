@@ -1,1 +1,26 @@
-""""""
+"""A fake Kubernetes API server: a pure state machine, over HTTP or in memory, with faults on demand.
+
+It answers as kube-apiserver 1.36 does on what every resource has in common: versions, conflicts, finalizers,
+selectors, paging, watches, definitions. It does not do what depends on one kind: defaults and validation of
+its fields, managed fields (apply is a merge), admission, roles; and no controller runs: nothing schedules a
+pod, collects garbage or ends what is deleted gracefully. JSON alone is spoken, no protobuf.
+"""
+
+from .faults import Fault, Faults
+from .http import FakeApiServer
+from .memory import MemoryApiServer, MemoryTransport
+from .requests import RequestLog, RequestRecord
+from .state import ApiState
+from .statuses import Refused
+
+__all__ = [
+    "ApiState",
+    "FakeApiServer",
+    "Fault",
+    "Faults",
+    "MemoryApiServer",
+    "MemoryTransport",
+    "Refused",
+    "RequestLog",
+    "RequestRecord",
+]
