@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from kresilient.api.errors import SelectorError
 from kresilient.api.resources import Resource
-from kresilient.api.selectors import FieldSelector, LabelRequirement, LabelSelector, Operator
+from kresilient.api.field_selectors import FieldSelector
+from kresilient.api.label_selectors import LabelRequirement, LabelSelector, Operator
 
 # --- labels: grammar ---------------------------------------------------------------------------------
 

@@ -1,0 +1,178 @@
+"""Reading request bodies: what the server takes, and what it says of the rest."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from . import wire
+from .kinds import ApiResource
+from .requests import Call
+from .statuses import Refused, bad_request, too_large, unsupported_media_type
+
+__all__ = ["DeleteOptions", "delete_options", "object_body", "patch_body"]
+
+LIMIT: Final = 3 * 1024 * 1024
+_OBJECT_TYPES: Final = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
+_PATCH_TYPES: Final = {
+    "application/json-patch+json": "json",
+    "application/merge-patch+json": "merge",
+    "application/strategic-merge-patch+json": "strategic",
+    "application/apply-patch+yaml": "apply",
+}
+
+
+def _media_type(call: Call) -> str:
+    return call.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def object_body(
+    call: Call, resource: ApiResource, *, kind: str = "", api_version: str = ""
+) -> dict[str, Any]:
+    """The object in the body of a create or an update. Raises `Refused`: 400, 413 or 415.
+
+    *kind* and *api_version* are what a subresource expects instead of the resource's own.
+    """
+    media_type = _media_type(call)
+    if media_type not in ("", "application/json", "application/yaml"):
+        raise unsupported_media_type(_OBJECT_TYPES)
+    if len(call.body) > LIMIT:
+        raise too_large()
+    kind, api_version = kind or resource.kind, api_version or resource.api_version
+    obj = _decoded(call.body, kind, yaml=media_type == "application/yaml")
+    if not isinstance(obj, dict):
+        raise _unrecognized(kind, "couldn't get version/kind; json parse error: not an object", call.body)
+    if resource.custom and not obj.get("kind"):
+        text = call.body.decode("utf-8", "replace").strip()
+        raise _unrecognized(kind, f"Object 'Kind' is missing in '{text}'", call.body)
+    given = obj.get("apiVersion")
+    if given and given != api_version:
+        raise bad_request(
+            f"the API version in the data ({given}) does not match the expected API version ({api_version})"
+        )
+    if obj.get("kind") and obj["kind"] != kind:
+        package = resource.group.partition(".")[0] or "core"
+        raise bad_request(
+            f'{obj["kind"]} in version "{resource.version}" cannot be handled as a {kind}: converting '
+            f"({resource.version}.{obj['kind']}) to ({package}.{kind}): unknown conversion"
+        )
+    check_shape(obj, kind, resource.version)
+    return obj
+
+
+def check_shape(obj: dict[str, Any], kind: str, version: str) -> None:
+    """Refuse (400) metadata of a wrong type."""
+    metadata = obj.setdefault("metadata", {})
+    if metadata is None:
+        metadata = obj["metadata"] = {}
+    if not isinstance(metadata, dict):
+        raise _unmarshal(kind, version, metadata, "metadata", "v1.ObjectMeta")
+    for field in ("name", "generateName", "namespace", "uid", "resourceVersion"):
+        value = metadata.get(field)
+        if value is not None and not isinstance(value, str):
+            raise _unmarshal(kind, version, value, f"metadata.{field}", "string")
+    for field in ("labels", "annotations"):
+        texts = metadata.get(field)
+        if texts is not None and not isinstance(texts, dict):
+            raise _unmarshal(kind, version, texts, f"metadata.{field}", "map[string]string")
+        for key, value in (texts or {}).items():
+            if not isinstance(value, str):
+                raise _unmarshal(kind, version, value, f"metadata.{field}.{key}", "string")
+    finalizers = metadata.get("finalizers")
+    if finalizers is not None and not isinstance(finalizers, list):
+        raise _unmarshal(kind, version, finalizers, "metadata.finalizers", "[]string")
+
+
+def _unmarshal(kind: str, version: str, value: Any, field: str, wanted: str) -> Refused:
+    names = {bool: "bool", int: "number", float: "number", str: "string", list: "array", dict: "object"}
+    found = names.get(type(value), "null")
+    return bad_request(
+        f'{kind} in version "{version}" cannot be handled as a {kind}: json: cannot unmarshal {found} into '
+        f"Go struct field {kind}.{field} of type {wanted}"
+    )
+
+
+def patch_body(call: Call, resource: ApiResource) -> tuple[str, Any]:
+    """The kind of a patch, and the patch. Raises `Refused`: 400, 413 or 415."""
+    kind = _PATCH_TYPES.get(_media_type(call))
+    if kind is None:
+        raise Refused(415, "UnsupportedMediaType", "415: Unsupported Media Type", details={})
+    if kind == "strategic" and resource.custom:
+        raise unsupported_media_type([one for one in _PATCH_TYPES if "strategic" not in one])
+    if len(call.body) > LIMIT:
+        raise too_large()
+    try:
+        return kind, wire.decode(call.body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if kind == "apply":
+            return kind, _yaml(call.body)
+        raise bad_request(f"error decoding patch: {error}") from None
+
+
+class _Preconditions(msgspec.Struct, rename="camel"):
+    uid: str | None = None
+    resource_version: str | None = None
+
+
+class DeleteOptions(msgspec.Struct, rename="camel"):
+    """The options of a delete that matter here; `grace_period_seconds` in seconds."""
+
+    grace_period_seconds: int | None = None
+    preconditions: _Preconditions | None = None
+    dry_run: list[str] | None = None
+    propagation_policy: str | None = None
+
+    @property
+    def uid(self) -> str:
+        return (self.preconditions.uid if self.preconditions else None) or ""
+
+    @property
+    def resource_version(self) -> str:
+        return (self.preconditions.resource_version if self.preconditions else None) or ""
+
+
+_options = msgspec.json.Decoder(DeleteOptions)
+
+
+def delete_options(call: Call) -> DeleteOptions:
+    """The options in the body and the query of a delete. Raises `Refused` (400)."""
+    options = DeleteOptions()
+    if call.body.strip():
+        try:
+            options = _options.decode(call.body)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise bad_request(f"could not decode the DeleteOptions: {error}") from None
+    grace = call.query.get("gracePeriodSeconds")
+    if grace is not None:
+        try:
+            options.grace_period_seconds = int(grace)
+        except ValueError:
+            raise bad_request(f'gracePeriodSeconds: strconv.ParseInt: parsing "{grace}"') from None
+    return options
+
+
+def _decoded(body: bytes, kind: str, *, yaml: bool) -> Any:
+    try:
+        return wire.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if yaml:
+            return _yaml(body)
+        truncated = "truncated" in str(error)
+        why = "unexpected end of JSON input" if truncated or not body.strip() else str(error)
+        raise _unrecognized(kind, f"couldn't get version/kind; json parse error: {why}", body) from None
+
+
+def _yaml(body: bytes) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(body)
+    except yaml.YAMLError as error:
+        raise bad_request(f"error decoding YAML: {error}") from None
+
+
+def _unrecognized(kind: str, why: str, body: bytes) -> Refused:
+    text = body.decode("utf-8", "replace")
+    shown = f"{text[:30]} ..." if len(text) > 30 else text or "<empty>"
+    return bad_request(f"the object provided is unrecognized (must be of type {kind}): {why} ({shown})")

@@ -1,0 +1,321 @@
+"""The fake API server over HTTP on the loopback interface, plain or with TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import socket
+import ssl
+import struct
+import zlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from aiohttp import web
+
+from .requests import Call
+from .server import ApiServer, Reply, Reset
+
+__all__ = ["FakeApiServer"]
+
+_GZIP_FROM: Final = 128 * 1024
+_BODY_LIMIT: Final = 3 * 1024 * 1024 + 1
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+
+
+class FakeApiServer(ApiServer):
+    """A Kubernetes API server in this process, for tests: `async with FakeApiServer() as server: …`
+
+    Args, beyond those of `ApiServer`:
+        port: where to listen on 127.0.0.1; 0 picks a free port, which is then kept across restarts.
+        tls: serve HTTPS, with a certificate of an authority made for it (`ca_pem`).
+        client_certificates: ask for a client certificate of the same authority, and refuse without.
+    """
+
+    def __init__(
+        self, *, port: int = 0, tls: bool = False, client_certificates: bool = False, **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self._port = port
+        self._tls = _Authority() if tls or client_certificates else None
+        self._client_certificates = client_certificates
+        self._listener: asyncio.Server | None = None
+        self._web: web.Server | None = None
+
+    # --- where it is -------------------------------------------------------------------------------------
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, or last listened on."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """The base URL, without a slash at its end."""
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}"
+
+    @property
+    def ca_pem(self) -> bytes | None:
+        """The certificate of its authority; None without TLS."""
+        return self._tls.ca_pem if self._tls else None
+
+    def client_certificate(self) -> tuple[bytes, bytes]:
+        """A client certificate and its key, as PEM, that the server accepts. Only with TLS."""
+        if self._tls is None:
+            raise ValueError("a server without TLS takes no client certificates: pass tls=True")
+        return self._tls.client_certificate()
+
+    def kubeconfig(self) -> dict[str, Any]:
+        """A kubeconfig for this server, as plain data."""
+        cluster: dict[str, Any] = {"server": self.url}
+        user: dict[str, Any] = {}
+        if self._tls is not None:
+            cluster["certificate-authority-data"] = base64.b64encode(self._tls.ca_pem).decode()
+        if self._client_certificates:
+            certificate, key = self.client_certificate()
+            user["client-certificate-data"] = base64.b64encode(certificate).decode()
+            user["client-key-data"] = base64.b64encode(key).decode()
+        if self.token is not None:
+            user["token"] = self.token
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "fake", "cluster": cluster}],
+            "users": [{"name": "fake", "user": user}],
+            "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake"}}],
+            "current-context": "fake",
+        }
+
+    def kubeconfig_file(self, path: str | Path) -> Path:
+        """Write `kubeconfig()` to *path*, readable by its owner only; returns the path."""
+        import yaml
+
+        path = Path(path)
+        path.touch(mode=0o600)
+        path.write_text(yaml.safe_dump(self.kubeconfig(), sort_keys=False))
+        return path
+
+    # --- life --------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Listen. Raises `OSError` where the port is taken, `RuntimeError` where it runs already."""
+        if self._listener is not None:
+            raise RuntimeError("the server runs already")
+        context = self._tls.server_context(self._client_certificates) if self._tls else None
+        self._web = web.Server(
+            self._handle,
+            handler_cancellation=True,
+            access_log=None,
+            keepalive_timeout=3600.0,
+            max_line_size=1 << 16,
+            max_field_size=1 << 16,
+        )
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", self._port))
+            loop = asyncio.get_running_loop()
+            self._listener = await loop.create_server(self._web, sock=listener, ssl=context, backlog=4096)
+        except BaseException:
+            listener.close()
+            raise
+        self._port = listener.getsockname()[1]
+        self.routes.address = f"127.0.0.1:{self._port}"
+        self._begin()
+
+    async def stop(self) -> None:
+        """End the watches, let running requests finish, and close every connection. Idempotent."""
+        await self._close(killed=False)
+
+    async def kill(self) -> None:
+        """Reset every connection at once and refuse new ones, as if the process had died. Idempotent."""
+        await self._close(killed=True)
+
+    async def restart(self, *, history: bool = True) -> None:
+        """Kill it and start again on the same port with the same objects.
+
+        Without *history* older versions answer 410 afterwards, as from a server whose watch cache is new.
+        """
+        await self.kill()
+        if not history:
+            self.state.compact()
+        await self.start()
+
+    async def close(self) -> None:
+        """Stop for good, and close the journal. Idempotent."""
+        await self.stop()
+        if self.journal is not None:
+            self.journal.close()
+
+    async def _close(self, *, killed: bool) -> None:
+        listener, self._listener = self._listener, None
+        handlers, self._web = self._web, None
+        if listener is None or handlers is None:
+            return
+        listener.close()
+        self._end(killed=killed)
+        if killed:
+            for connection in handlers.connections:
+                if connection.transport is not None:
+                    _reset(connection.transport)
+            await handlers.shutdown(0)
+        else:
+            handlers.pre_shutdown()
+            await handlers.shutdown(2.0)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # --- one request -------------------------------------------------------------------------------------
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        call = Call(
+            request.method,
+            request.rel_url.raw_path,
+            _first_values(request),
+            {name.lower(): value for name, value in request.headers.items()},
+            await _body(request),
+        )
+        certificate = self._client_certificates
+        try:
+            reply = await self.exchange(call, certificate=certificate)
+        except Reset:
+            return _aborted(request)
+        try:
+            return await self._send(request, reply)
+        except Reset:
+            return _aborted(request)
+        except ConnectionError:  # the client went away; aiohttp knows
+            return web.Response()
+        finally:
+            reply.finish()
+
+    async def _send(self, request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
+        """Send *reply*: as one piece with its length where it is one, else chunked as it is made."""
+        async with contextlib.aclosing(reply.chunks) as chunks:
+            if reply.streaming:
+                return await _stream(request, reply, [], chunks)
+            first = await anext(chunks, b"")
+            second = await anext(chunks, None)
+            gzip = len(first) >= _GZIP_FROM and "gzip" in request.headers.get("Accept-Encoding", "")
+            if second is not None or gzip:
+                pieces = [first] if second is None else [first, second]
+                return await _stream(request, reply, pieces, chunks, gzip=gzip)
+        response = web.Response(status=reply.status, headers=reply.headers, body=first)
+        if not request.content.is_eof():  # the rest of a body that is too large stays unread
+            response.force_close()
+        await response.prepare(request)
+        await response.write_eof()
+        return response
+
+
+async def _stream(
+    request: web.BaseRequest,
+    reply: Reply,
+    pieces: list[bytes],
+    chunks: AsyncIterator[bytes],
+    *,
+    gzip: bool = False,
+) -> web.StreamResponse:
+    """Send *pieces* and then *chunks* as a chunked body."""
+    response = web.StreamResponse(status=reply.status, headers=reply.headers)
+    response.enable_chunked_encoding()
+    packer = zlib.compressobj(1, wbits=31) if gzip else None
+    if gzip:
+        response.headers["Content-Encoding"] = "gzip"
+        response.headers["Vary"] = "Accept-Encoding"
+    await response.prepare(request)
+
+    async def send(piece: bytes) -> None:
+        if packer is not None:  # zlib lets go of the interpreter, so a thread keeps the loop free
+            piece = await asyncio.to_thread(packer.compress, piece)
+        if piece:
+            await response.write(piece)
+
+    for piece in pieces:
+        await send(piece)
+    try:
+        async for piece in chunks:
+            await send(piece)
+    except Reset:
+        await _flushed(request)
+        raise
+    if packer is not None:
+        await response.write(packer.flush())
+    await response.write_eof()
+    return response
+
+
+async def _body(request: web.BaseRequest) -> bytes:
+    """The request's body, cut above what the server takes."""
+    if not request.can_read_body:
+        return b""
+    pieces: list[bytes] = []
+    size = 0
+    while size < _BODY_LIMIT and (piece := await request.content.readany()):
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
+
+
+def _first_values(request: web.BaseRequest) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for name, value in request.query.items():
+        values.setdefault(name, value)
+    return values
+
+
+async def _flushed(request: web.BaseRequest) -> None:
+    """Wait until what was written has gone out: a reset drops what is still in the buffer."""
+    transport = request.transport
+    # A transport tells its own protocol alone when its buffer runs empty, and that one is aiohttp's.
+    while transport is not None and not transport.is_closing() and transport.get_write_buffer_size():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+
+
+def _aborted(request: web.BaseRequest) -> web.StreamResponse:
+    if request.transport is not None:
+        _reset(request.transport)
+    return web.Response()
+
+
+def _reset(transport: asyncio.BaseTransport) -> None:
+    """Close with RST, so that the peer sees a reset and no end of stream."""
+    sock = transport.get_extra_info("socket")
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    if isinstance(transport, asyncio.WriteTransport):
+        transport.abort()
+
+
+class _Authority:
+    """A certificate authority for one server."""
+
+    def __init__(self) -> None:
+        import trustme
+
+        self._ca = trustme.CA()
+        self._server = self._ca.issue_cert("127.0.0.1", "localhost")
+        self.ca_pem: bytes = self._ca.cert_pem.bytes()
+
+    def server_context(self, client_certificates: bool) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._server.configure_cert(context)
+        if client_certificates:
+            context.verify_mode = ssl.CERT_REQUIRED
+            self._ca.configure_trust(context)
+        return context
+
+    def client_certificate(self) -> tuple[bytes, bytes]:
+        issued = self._ca.issue_cert("client@example.com", common_name="admin")
+        return b"".join(pem.bytes() for pem in issued.cert_chain_pems), issued.private_key_pem.bytes()

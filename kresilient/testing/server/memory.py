@@ -1,0 +1,215 @@
+"""The same server behind the `Transport` protocol, without a socket: it runs in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Mapping
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from kresilient.api.errors import ConnectFailed, ConnectionLost
+from kresilient.transport.base import Request
+
+from .requests import Call
+from .server import ApiServer, Reply, Reset
+
+__all__ = ["MemoryApiServer", "MemoryTransport"]
+
+
+class MemoryApiServer(ApiServer):
+    """A fake API server that is asked by calls: no socket, no thread, no time but the loop's.
+
+    It starts running; `async with` ends it. Takes the options of `ApiServer`.
+    """
+
+    url = "memory://kresilient"
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._begin()
+
+    def transport(
+        self, *, token: str | None = None, user_agent: str = "kresilient-memory"
+    ) -> MemoryTransport:
+        """A way in, with credentials of its own; *token* is by default whichever is good when it sends."""
+        return MemoryTransport(self, token=token, user_agent=user_agent)
+
+    async def start(self) -> None:
+        """Run again after `stop` or `kill`."""
+        if self.epoch is None:
+            self._begin()
+
+    async def stop(self) -> None:
+        """End the watches cleanly and refuse new requests. Idempotent."""
+        self._end(killed=False)
+
+    async def kill(self) -> None:
+        """Break everything that runs, and refuse new requests. Idempotent."""
+        self._end(killed=True)
+
+    async def restart(self, *, history: bool = True) -> None:
+        """Kill it and start again with the same objects; without *history* older versions answer 410."""
+        await self.kill()
+        if not history:
+            self.state.compact()
+        await self.start()
+
+    async def close(self) -> None:
+        """Stop for good, and close the journal. Idempotent."""
+        await self.stop()
+        if self.journal is not None:
+            self.journal.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class MemoryTransport:
+    """One client's way to a `MemoryApiServer`; a `Transport`."""
+
+    def __init__(self, server: MemoryApiServer, *, token: str | None, user_agent: str) -> None:
+        self._server = server
+        self._token = token
+        self._user_agent = user_agent
+        self._open: set[MemoryResponse] = set()
+
+    @property
+    def server(self) -> str:
+        return self._server.url
+
+    async def send(self, request: Request) -> MemoryResponse:
+        """See `Transport.send`."""
+        loop = asyncio.get_running_loop()
+        deadline = None if request.timeout is None or request.streaming else loop.time() + request.timeout
+        if self._server.epoch is None:
+            raise ConnectFailed(f"{request.what}: {self.server} refuses connections")
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        headers.setdefault("user-agent", self._user_agent)
+        token = self._token if self._token is not None else self._server.token
+        if token is not None:
+            headers.setdefault("authorization", f"Bearer {token}")
+        query: dict[str, str] = {}
+        for name, value in request.query:
+            query.setdefault(name, value)
+        call = Call(request.method, urlsplit(request.path).path, query, headers, request.body or b"")
+        limits = [deadline, None if request.stall is None else loop.time() + request.stall]
+        await asyncio.sleep(0)  # as over a network, the answer never comes within the same turn
+        if self._server.epoch is None:
+            raise ConnectFailed(f"{request.what}: {self.server} refuses connections")
+        try:
+            async with asyncio.timeout_at(min((one for one in limits if one is not None), default=None)):
+                reply = await self._server.exchange(call)
+        except Reset:
+            raise ConnectionLost(f"{request.what}: the server reset the connection") from None
+        except TimeoutError:
+            raise ConnectionLost(
+                f"{request.what}: no answer within {request.timeout or request.stall} s"
+            ) from None
+        response = MemoryResponse(request, reply, deadline, self._open)
+        self._open.add(response)
+        return response
+
+    async def close(self) -> None:
+        """Cut off every response that is still open. Idempotent."""
+        for response in tuple(self._open):
+            await response.close()
+
+
+class MemoryResponse:
+    """An answer as it is read; a `Response`."""
+
+    def __init__(
+        self, request: Request, reply: Reply, deadline: float | None, kept: set[MemoryResponse]
+    ) -> None:
+        self._request = request
+        self._reply = reply
+        self._deadline = deadline
+        self._kept = kept
+        self._closed = False
+        self.wire_bytes = 0
+
+    @property
+    def status(self) -> int:
+        return self._reply.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return _Headers(self._reply.headers)
+
+    async def read(self, limit: int | None = None) -> bytes:
+        """See `Response.read`."""
+        pieces: list[bytes] = []
+        size = 0
+        async with contextlib.aclosing(self.chunks()) as chunks:
+            async for piece in chunks:
+                pieces.append(piece)
+                size += len(piece)
+                if limit is not None and size >= limit:
+                    break
+        body = b"".join(pieces)
+        return body if limit is None else body[:limit]
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """See `Response.chunks`."""
+        try:
+            while (piece := await self._next()) is not None:
+                self.wire_bytes += len(piece)
+                yield piece
+        finally:
+            await self.close()
+
+    async def _next(self) -> bytes | None:
+        if self._closed:
+            raise ConnectionLost(f"{self._request.what}: the response is closed")
+        loop = asyncio.get_running_loop()
+        stall = None if self._request.stall is None else loop.time() + self._request.stall
+        limits = [limit for limit in (stall, self._deadline) if limit is not None]
+        try:
+            async with asyncio.timeout_at(min(limits) if limits else None):
+                return await anext(self._reply.chunks, None)
+        except Reset:
+            raise ConnectionLost(f"{self._request.what}: the server reset the connection") from None
+        except TimeoutError:
+            raise ConnectionLost(f"{self._request.what}: the server fell silent") from None
+
+    async def close(self) -> None:
+        """See `Response.close`."""
+        if self._closed:
+            return
+        self._closed = True
+        self._kept.discard(self)
+        self._reply.finish()
+        with contextlib.suppress(RuntimeError):  # it is being read by another task, which sees the end
+            await self._reply.chunks.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class _Headers(dict[str, str]):
+    """Headers looked up without regard to case."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        super().__init__({name.lower(): value for name, value in headers.items()})
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and super().__contains__(name.lower())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return super().get(name.lower(), default)

@@ -1,0 +1,59 @@
+"""The `scale` subresource: an `autoscaling/v1` Scale as a window on an object's replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .kinds import ApiResource
+from .statuses import unknown_resource
+from .storage import Stored
+
+__all__ = ["applied", "view"]
+
+
+def view(resource: ApiResource, stored: Stored) -> dict[str, Any]:
+    """The Scale of *stored*. Raises `Refused` (404) for a resource that has none."""
+    paths = resource.scale
+    if paths is None:
+        raise unknown_resource()
+    obj = stored.decode()
+    metadata = obj["metadata"]
+    kept = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+    replicas = _at(obj, paths.spec)
+    status = {"replicas": _at(obj, paths.status) or 0}
+    selector = _at(obj, paths.selector) if paths.selector else None
+    if isinstance(selector, Mapping):
+        selector = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
+    if selector:
+        status["selector"] = selector
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": {key: metadata[key] for key in kept if key in metadata},
+        "spec": {"replicas": replicas} if replicas else {},
+        "status": status,
+    }
+
+
+def applied(resource: ApiResource, stored: Stored, scale: Mapping[str, Any]) -> dict[str, Any]:
+    """The object of *stored* with the replicas that *scale* asks for, and its version as precondition."""
+    paths = resource.scale
+    if paths is None:
+        raise unknown_resource()
+    obj = stored.decode()
+    version = (scale.get("metadata") or {}).get("resourceVersion")
+    if version:
+        obj["metadata"]["resourceVersion"] = version
+    *parents, last = paths.spec.split(".")
+    place: Any = obj
+    for name in parents:
+        place = place.setdefault(name, {})
+    place[last] = (scale.get("spec") or {}).get("replicas", 0)
+    return obj
+
+
+def _at(obj: Any, path: str) -> Any:
+    for name in path.split("."):
+        obj = obj.get(name) if isinstance(obj, Mapping) else None
+    return obj

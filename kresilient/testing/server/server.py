@@ -1,0 +1,433 @@
+"""What the HTTP server and the in-memory one share: one exchange from request to response, and the handles
+that tests hold: state, faults, requests, tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from pathlib import Path
+from random import Random
+from typing import Any, Final
+
+from kresilient.api.resources import Resource, join_key
+
+from . import wire
+from .access import Access
+from .faults import Fault, Faults
+from .journal import Journal
+from .manifests import load_manifests
+from .metrics import metrics_text
+from .requests import Call, RequestInfo, RequestLog, RequestRecord
+from .routes import Answer, Routes
+from .state import ApiState
+from .statuses import Refused, generic, too_many_requests
+from .storage import Stored
+
+__all__ = ["ApiServer", "Reply", "Reset"]
+
+_TICK: Final = 1e-6
+"""Seconds by which a moment may be missed: a float's rest must not arm a timer again for now."""
+_FLOW_SCHEMA: Final = str(uuid.UUID(int=0x5EED_F10E, version=4))
+_PRIORITY_LEVEL: Final = str(uuid.UUID(int=0x5EED_9107, version=4))
+
+
+class Reset(Exception):
+    """The connection has to be reset now, in the middle of whatever it carries."""
+
+
+class Reply:
+    """A response on its way out. `finish` it in every case; it may be read once.
+
+    `streaming` tells that a piece must not wait for the next one before it goes out.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        headers: dict[str, str],
+        chunks: AsyncGenerator[bytes, None],
+        finish: Callable[[], None],
+        *,
+        streaming: bool,
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.chunks = chunks
+        self.finish = finish
+        self.streaming = streaming
+
+
+class Epoch:
+    """The time between a start and a stop of the server. `over` is set when it ends, `killed` if by force."""
+
+    def __init__(self) -> None:
+        self.over = asyncio.Event()
+        self.killed = False
+
+
+class ApiServer:
+    """A fake Kubernetes API server without a way in: see `FakeApiServer` and `MemoryApiServer`.
+
+    Args:
+        token: the bearer token, or several; without any, everybody is let in.
+        history: changes kept for each resource; a watch or list from before them is answered with 410.
+        gone: how a watch learns of that: `"event"` (200 with an ERROR event) or `"status"` (HTTP 410).
+        streaming_list: whether the server knows `sendInitialEvents`.
+        bookmark_interval: seconds between the bookmarks of a watch.
+        max_inflight: requests other than watches that may run at once; one more is answered with 429.
+        page_ttl: seconds after which a page token expires.
+        strict_namespaces: refuse objects in namespaces that do not exist.
+        watch_queue: events that may wait for a slow watcher before it is cut off.
+        first_version: the resource version that an empty cluster starts at.
+        now, random: the wall clock (seconds since the epoch), and the source of uids and names.
+        journal: a file that keeps every write, and from which the objects come back.
+        state: a state to serve instead of a new one; the options about state are then its own.
+    """
+
+    def __init__(
+        self,
+        *,
+        token: str | Iterable[str] | None = None,
+        history: int = 10_000,
+        gone: str = "event",
+        streaming_list: bool = True,
+        bookmark_interval: float = 60.0,
+        max_inflight: int | None = None,
+        page_ttl: float = 300.0,
+        strict_namespaces: bool = False,
+        watch_queue: int = 10_000,
+        first_version: int = 60_740,
+        now: Callable[[], float] = time.time,
+        random: Random | None = None,
+        journal: str | Path | None = None,
+        state: ApiState | None = None,
+    ) -> None:
+        if gone not in ("event", "status"):
+            raise ValueError(f'gone must be "event" or "status", not {gone!r}')
+        self.state = state or ApiState(
+            now=now,
+            random=random,
+            first_version=first_version,
+            history=history,
+            page_ttl=page_ttl,
+            strict_namespaces=strict_namespaces,
+            watch_queue=watch_queue,
+        )
+        self.journal = None if journal is None else Journal.open(journal, self.state)
+        tokens = [] if token is None else [token] if isinstance(token, str) else list(token)
+        self.access = Access(tokens)
+        self.faults = Faults()
+        self.requests = RequestLog()
+        self.max_inflight = max_inflight
+        self.bookmark_interval = bookmark_interval
+        self.inflight = 0
+        self.routes = Routes(self.state, self.access, gone=gone, streaming_list=streaming_list)
+        self.epoch: Epoch | None = None
+        self._watching: list[tuple[str, int, asyncio.Future[None]]] = []
+        self.state.on_watches = self._watches_changed
+
+    # --- objects, for tests: at once, and without asking for access --------------------------------------
+
+    @property
+    def token(self) -> str | None:
+        """A bearer token that is good now, or None where none is needed."""
+        return self.access.token
+
+    def create(
+        self, resource: str | Resource, obj: Mapping[str, Any], *, namespace: str = ""
+    ) -> dict[str, Any]:
+        """Create *obj*, status and all, in *namespace* (else its own, else `default`); returns it as stored.
+
+        Raises `Refused` where a server would refuse it.
+        """
+        found = self.state.resource(resource)
+        where = namespace or (obj.get("metadata") or {}).get("namespace") or "default"
+        stored = self.state.create(found, obj, namespace=where if found.namespaced else "", keep_status=True)
+        return self._shown(resource, stored)
+
+    def get(self, resource: str | Resource, key: str) -> dict[str, Any] | None:
+        """The object under *key* (`"default/web-0"`), or None."""
+        stored = self.state.collection(self.state.resource(resource)).objects.get(key)
+        return None if stored is None else self._shown(resource, stored)
+
+    def update(self, resource: str | Resource, obj: Mapping[str, Any]) -> dict[str, Any]:
+        """Write *obj* over what is there, but for the status; a status of its own replaces that too."""
+        found = self.state.resource(resource)
+        metadata = obj["metadata"]
+        namespace = (metadata.get("namespace") or "default") if found.namespaced else None
+        key = join_key(namespace, metadata["name"])
+        if found.custom and not metadata.get("resourceVersion"):
+            version = str(self.state.get(found, key).version)
+            obj = {**obj, "metadata": {**metadata, "resourceVersion": version}}
+        return self._shown(resource, self.state.update(found, key, obj, subresource="all"))
+
+    def patch(self, resource: str | Resource, key: str, patch: Any, *, kind: str = "merge") -> dict[str, Any]:
+        """Patch the object under *key*, status included; *kind* as `ApiState.patch` has it."""
+        found = self.state.resource(resource)
+        stored, _ = self.state.patch(found, key, patch, kind=kind, subresource="all")
+        return self._shown(resource, stored)
+
+    def delete(self, resource: str | Resource, key: str) -> None:
+        """Delete the object under *key*, or mark it where finalizers hold it."""
+        self.state.delete(self.state.resource(resource), key)
+
+    def objects(self, resource: str | Resource) -> dict[str, dict[str, Any]]:
+        """Every object of *resource* by key, in key order, without those that `put_raw` made poisonous."""
+        return {
+            stored.key: self._shown(resource, stored)
+            for stored in self.state.collection(self.state.resource(resource))
+            if not stored.poison
+        }
+
+    def load(self, path: str | Path) -> list[str]:
+        """Create every object of a manifest file; see `load_manifests`."""
+        return load_manifests(self.state, Path(path).read_bytes())
+
+    def compact(self) -> None:
+        """Forget all history: older versions answer 410, older page tokens have expired."""
+        self.state.compact()
+
+    def rewind(self, version: int) -> None:
+        """Go back to an older version, as a server on a restored etcd; see `ApiState.rewind`."""
+        self.state.rewind(version)
+
+    def _shown(self, resource: str | Resource, stored: Stored) -> dict[str, Any]:
+        decoded: dict[str, Any] = wire.decode(stored.full(self.state.resource(resource).header))
+        return decoded
+
+    # --- waiting -----------------------------------------------------------------------------------------
+
+    async def watchers(self, resource: str | Resource, n: int = 1, *, timeout: float = 10.0) -> None:
+        """Wait until at least *n* watches of *resource* run; with 0, until none does.
+
+        Raises `TimeoutError` after *timeout* seconds, saying how many there are.
+        """
+        name = str(self.state.resource(resource))
+        done = asyncio.get_running_loop().create_future()
+        entry = (name, n, done)
+        self._watching.append(entry)
+        self._watches_changed()
+        try:
+            async with asyncio.timeout(timeout):
+                await done
+        except TimeoutError:
+            running = self.watch_count(resource)
+            raise TimeoutError(f"{running} of {n} watches of {name} ran after {timeout} s") from None
+        finally:
+            self._watching.remove(entry)
+
+    def watch_count(self, resource: str | Resource) -> int:
+        """How many watches of *resource* run now."""
+        return len(self.state.watchers(self.state.resource(resource)))
+
+    def _watches_changed(self) -> None:
+        for name, n, done in self._watching:
+            running = self.watch_count(name)
+            if not done.done() and (running >= n if n else running == 0):
+                done.set_result(None)
+
+    # --- one exchange ------------------------------------------------------------------------------------
+
+    async def exchange(self, call: Call, *, certificate: bool = False) -> Reply:
+        """Answer *call*. Raises `Reset` where the connection is to be reset without an answer.
+
+        Cancelled: the request counts as come, nothing of it goes on.
+        """
+        epoch = self.epoch
+        if epoch is None:  # it came while the server stopped
+            raise Reset
+        info = RequestInfo.of(call)
+        loop = asyncio.get_running_loop()
+        record = RequestRecord(
+            info.verb,
+            info.resource,
+            info.namespace,
+            info.name,
+            info.subresource,
+            info.path,
+            dict(call.query),
+            call.headers.get("user-agent", ""),
+            loop.time(),
+        )
+        self.requests.arrived(record)
+        counted = info.verb != "watch"
+        full = counted and self.max_inflight is not None and self.inflight >= self.max_inflight
+        self.inflight += counted
+        answer: Answer | None = None
+        finished = False
+
+        def finish() -> None:
+            nonlocal finished
+            if finished:
+                return
+            finished = True
+            record.end = loop.time()
+            self.inflight -= counted
+            if answer is not None and answer.watch is not None and answer.resource is not None:
+                self.state.unwatch(answer.resource, answer.watch)
+
+        try:
+            fault = self.faults.take(record)
+            if fault is not None:
+                await self._before(fault, epoch)
+            answer = self._answer(call, info, certificate, fault, full=full)
+            self.requests.answered(record, answer.status)
+            chunks = self._body(answer, fault, epoch, record)
+        except BaseException:
+            finish()
+            raise
+        streaming = answer.watch is not None or (fault is not None and fault.breaks_body)
+        return Reply(answer.status, answer.headers, chunks, finish, streaming=streaming)
+
+    async def _before(self, fault: Fault, epoch: Epoch) -> None:
+        """What a fault does before anything is answered."""
+        if fault.delay:
+            await _until(epoch.over, fault.delay)
+        if fault.hang:
+            await epoch.over.wait()
+        if fault.refuse or epoch.killed or fault.hang:
+            raise Reset
+
+    def _answer(
+        self, call: Call, info: RequestInfo, certificate: bool, fault: Fault | None, *, full: bool
+    ) -> Answer:
+        if full:
+            return _with_flow_headers(Answer.refused(too_many_requests()))
+        if fault is not None and (fault.status is not None or fault.chunks is not None):
+            return _scripted(fault)
+        try:
+            user = self.access.user_of(call, certificate=certificate)
+            if not info.plural:
+                self.access.authorize(user, info, None)
+        except Refused as refused:
+            return Answer.refused(refused)
+        if info.path == "/metrics" and call.method == "GET":
+            return Answer.text(self._metrics())
+        return _with_flow_headers(self.routes.answer(call, info, user))
+
+    def _metrics(self) -> str:
+        served = {str(one): one for one in self.state.resources}
+        return metrics_text(
+            self.requests.totals,
+            inflight=self.inflight,
+            watches={name: count for name, one in served.items() if (count := len(self.state.watchers(one)))},
+            objects={
+                name: count for name, one in served.items() if (count := len(self.state.collection(one)))
+            },
+        )
+
+    async def _body(
+        self, answer: Answer, fault: Fault | None, epoch: Epoch, record: RequestRecord
+    ) -> AsyncGenerator[bytes, None]:
+        """The bytes of *answer*, with what *fault* does to them."""
+        if fault is not None and fault.insert:
+            yield fault.insert
+        source = self._pieces(answer, fault, epoch)
+        if fault is not None and fault.silent_after is not None:
+            source = _quiet(source, fault.silent_after, epoch, frames=answer.watch is not None)
+        sent = 0
+        async for piece in source:
+            if epoch.killed:
+                raise Reset
+            if fault is not None and fault.cut_at is not None and sent + len(piece) >= fault.cut_at:
+                record.bytes = fault.cut_at
+                yield piece[: fault.cut_at - sent]
+                raise Reset
+            sent += len(piece)
+            record.bytes = sent
+            yield piece
+        if epoch.killed:
+            raise Reset
+        if fault is not None and fault.chunks is not None and fault.then != "close":
+            if fault.then == "stall":
+                await epoch.over.wait()
+            raise Reset
+
+    async def _pieces(self, answer: Answer, fault: Fault | None, epoch: Epoch) -> AsyncIterator[bytes]:
+        if answer.watch is None:
+            for piece in answer.body:
+                if piece:
+                    yield piece
+            return
+        watch, loop = answer.watch, asyncio.get_running_loop()
+        ready = asyncio.Event()
+        watch.on_ready = ready.set
+        deadline = loop.time() + answer.timeout
+        # The last bookmark comes shortly before the end, so that a client can go on from there.
+        last_bookmark = deadline - min(2.0, answer.timeout / 2)
+        bookmark = min(loop.time() + self.bookmark_interval, last_bookmark)
+        while True:
+            ready.clear()
+            if frames := watch.take():
+                yield frames
+            elif watch.end_bookmark is not None:
+                watch.end_bookmark = None
+                if fault is None or not fault.no_end_bookmark:
+                    yield watch.bookmark(self.state.version, initial_events_end=True)
+            elif watch.ended or loop.time() + _TICK >= deadline:
+                return
+            elif watch.bookmarks and loop.time() + _TICK >= bookmark:
+                # On a server that rests they come all the same, as in a cluster, which never does.
+                last = loop.time() + _TICK >= last_bookmark
+                bookmark = deadline if last else min(loop.time() + self.bookmark_interval, last_bookmark)
+                if frames := watch.bookmark(self.state.version, only_news=last):
+                    yield frames
+            else:
+                wake = min(deadline, bookmark) if watch.bookmarks else deadline
+                # Never a wait too short for a clock to show: in virtual time it would not pass.
+                await _until(ready, max(wake - loop.time(), 1e-5))
+
+    # --- life --------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        self.epoch = Epoch()
+
+    def _end(self, *, killed: bool) -> None:
+        """Let everything that waits go: cleanly, or with a reset."""
+        if self.epoch is not None:
+            self.epoch.killed = killed
+            self.epoch.over.set()
+            self.epoch = None
+        self.state.end_watches()
+
+
+def _with_flow_headers(answer: Answer) -> Answer:
+    answer.headers["X-Kubernetes-Pf-Flowschema-Uid"] = _FLOW_SCHEMA
+    answer.headers["X-Kubernetes-Pf-Prioritylevel-Uid"] = _PRIORITY_LEVEL
+    return answer
+
+
+def _scripted(fault: Fault) -> Answer:
+    """The answer that *fault* says."""
+    if fault.chunks is not None:
+        answer = Answer(fault.status or 200, fault.chunks)
+    elif fault.body is not None:
+        answer = Answer(fault.status or 200, [fault.body])
+    else:
+        answer = Answer.refused(generic(fault.status or 500))
+    answer.headers |= fault.headers
+    return answer
+
+
+async def _quiet(
+    source: AsyncIterator[bytes], after: int, epoch: Epoch, *, frames: bool
+) -> AsyncIterator[bytes]:
+    """*source* up to *after* frames (or bytes), then silence until the server stops."""
+    left = after
+    while left > 0 and (piece := await anext(source, None)) is not None:
+        lines = piece.splitlines(keepends=True)[:left] if frames else [piece[:left]]
+        left -= len(lines) if frames else len(lines[0])
+        yield b"".join(lines)
+    await epoch.over.wait()
+    raise Reset
+
+
+async def _until(event: asyncio.Event, seconds: float) -> None:
+    """Wait for *event*, at most *seconds*."""
+    try:
+        async with asyncio.timeout(max(0.0, seconds)):
+            await event.wait()
+    except TimeoutError:
+        pass

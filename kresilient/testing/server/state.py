@@ -1,0 +1,573 @@
+"""The API server as a pure state machine: no I/O, no tasks, no clock of its own.
+
+One counter versions every resource. Objects are stored as JSON bytes, encoded once; each write is recorded in
+the history of its collection and offered to the watches that it may concern, all in one step, so that a list
+and a watch from its version never miss a change between them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from random import Random
+from typing import Any, Final
+
+from kresilient.api.resources import Resource, join_key, split_key
+
+from . import patch as patches
+from . import scale as scales
+from .definitions import TERMINATING, established, terminating
+from .forms import Form, at_version
+from .kinds import ApiResource, Registry
+from .listing import ListOptions, Page, read_page
+from .objects import encode_item, new_object, timestamp, updated
+from .schema import conform
+from .selection import Selection
+from .statuses import already_exists, conflict, internal, namespace_terminating, not_found
+from .storage import Change, Collection, Stored
+from .watch import Watch, Watchers
+
+__all__ = ["ApiState", "Commit"]
+
+DEFINITIONS: Final = ("apiextensions.k8s.io", "customresourcedefinitions")
+
+Commit = Callable[[tuple[str, str], Change], None]
+"""Called with the storage and the change before anybody sees it; what it raises undoes the write."""
+
+
+class ApiState:
+    """Every object of a cluster, with the history of each collection and the watches on it.
+
+    Args:
+        now: the wall clock, in seconds since the epoch.
+        random: the source of uids and generated names.
+        first_version: the resource version to start at.
+        history: changes kept for each resource; a watch from before them is answered with 410.
+        page_ttl: seconds after which a page token has expired, once there were later writes.
+        strict_namespaces: refuse objects in a namespace that does not exist.
+        commit: see `Commit`; it makes writes durable.
+    """
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], float] = time.time,
+        random: Random | None = None,
+        first_version: int = 60_740,
+        history: int = 10_000,
+        page_ttl: float = 300.0,
+        strict_namespaces: bool = False,
+        watch_queue: int = 10_000,
+        commit: Commit | None = None,
+    ) -> None:
+        self.now = now
+        self.random = random or Random()
+        self.version = first_version
+        self.resources = Registry()
+        self.strict_namespaces = strict_namespaces
+        self.commit = commit
+        self.on_watches: Callable[[], None] | None = None
+        self._history = history
+        self._page_ttl = page_ttl
+        self._watch_queue = watch_queue
+        self._collections: dict[tuple[str, str], Collection] = {}
+        self._watchers: dict[tuple[str, str], Watchers] = {}
+        self._floor = first_version
+        self._marks: deque[tuple[float, int]] = deque()
+        self._page_floor = 0
+        namespaces = self.resources.parse("v1/namespaces")
+        for name in ("default", "kube-node-lease", "kube-public", "kube-system"):
+            self._create_quietly(namespaces, {"metadata": {"name": name}})
+
+    # --- finding -----------------------------------------------------------------------------------------
+
+    def resource(self, named: str | Resource | ApiResource) -> ApiResource:
+        """The resource that *named* (`"v1/pods"`) is; raises `KeyError` where it is not served."""
+        return named if isinstance(named, ApiResource) else self.resources.parse(named)
+
+    def collection(self, resource: ApiResource) -> Collection:
+        """What is stored of *resource*, at whichever version."""
+        found = self._collections.get(resource.storage)
+        if found is None:
+            found = Collection(history=self._history, compacted=self._floor)
+            self._collections[resource.storage] = found
+        return found
+
+    def watchers(self, resource: ApiResource) -> Watchers:
+        return self._watchers.setdefault(resource.storage, Watchers())
+
+    def collections(self) -> Mapping[tuple[str, str], Collection]:
+        return self._collections
+
+    # --- reading -----------------------------------------------------------------------------------------
+
+    def get(self, resource: ApiResource, key: str) -> Stored:
+        """The object under *key*. Raises `Refused` (404)."""
+        found = self.collection(resource).objects.get(key)
+        if found is None:
+            raise not_found(resource, split_key(key)[1])
+        return found
+
+    def page(self, resource: ApiResource, selection: Selection, options: ListOptions) -> Page:
+        """One page of a list. Raises `Refused` (410, 504): see `read_page`."""
+        return read_page(
+            self.collection(resource),
+            selection,
+            options,
+            current=self.version,
+            oldest=self._oldest_page(),
+        )
+
+    def watch(
+        self,
+        resource: ApiResource,
+        selection: Selection,
+        form: Form,
+        *,
+        version: int | None = None,
+        initial_events: bool | None = None,
+        bookmarks: bool = False,
+    ) -> Watch:
+        """A running watch; `unwatch` it when it is over.
+
+        From None or 0 it begins with an ADDED for every object there is; from another *version* with what
+        happened since. *initial_events* asks for a streaming list, which ends with a bookmark where
+        *bookmarks* are wanted. Raises `Refused` (410) where the history does not reach back to *version*.
+        """
+        collection = self.collection(resource)
+        watch = Watch(selection, form, bookmarks=bookmarks, limit=self._watch_queue)
+        if initial_events or (initial_events is None and not version):
+            watch.begin_with(selection.select(collection), self.version)
+            if initial_events and bookmarks:
+                watch.end_bookmark = self.version
+        else:
+            after = self.version if version is None else version
+            watch.begin_after(after, collection.since(after))
+        self.watchers(resource).add(watch)
+        self._watches_changed()
+        return watch
+
+    def unwatch(self, resource: ApiResource, watch: Watch) -> None:
+        """Stop giving changes to *watch*. Idempotent."""
+        watch.end()
+        self.watchers(resource).discard(watch)
+        self._watches_changed()
+
+    def end_watches(self) -> None:
+        """End every watch cleanly, as a server that shuts down does."""
+        for watchers in self._watchers.values():
+            for watch in watchers:
+                watch.end()
+
+    def _watches_changed(self) -> None:
+        if self.on_watches is not None:
+            self.on_watches()
+
+    # --- writing -----------------------------------------------------------------------------------------
+
+    def create(
+        self,
+        resource: ApiResource,
+        obj: Mapping[str, Any],
+        *,
+        namespace: str = "",
+        dry_run: bool = False,
+        keep_status: bool = False,
+    ) -> Stored:
+        """Store a new object. A status is dropped where it is a subresource, unless *keep_status*.
+
+        Raises `Refused`: 409 where the name is taken, 400, 403, 404, 422 or 500 as a server would.
+        """
+        self._check_namespace(resource, namespace, obj)
+        made = new_object(
+            resource, obj, namespace=namespace, now=self.now(), random=self.random, keep_status=keep_status
+        )
+        made = conform(resource, made)
+        key = join_key(namespace if resource.namespaced else None, made["metadata"]["name"])
+        if key in self.collection(resource).objects:
+            raise already_exists(resource, made["metadata"]["name"])
+        if resource.storage == DEFINITIONS:
+            made = established(resource, made, self.now())
+        if dry_run:
+            return _stored(resource, key, self.version, made)
+        return self._put(resource, key, made)
+
+    def update(
+        self,
+        resource: ApiResource,
+        key: str,
+        obj: Mapping[str, Any],
+        *,
+        subresource: str = "",
+        dry_run: bool = False,
+    ) -> Stored:
+        """Write *obj* over what is there; one that changes nothing leaves the version as it is.
+
+        Of an object that is being deleted, the write that removes the last finalizer deletes it, and
+        returns its last state.
+        """
+        old = self._whole(resource, key)
+        if subresource == "scale":
+            obj = scales.applied(resource, old, obj)
+        changed = updated(resource, old, obj, subresource="" if subresource == "scale" else subresource)
+        return self._replace(resource, old, conform(resource, changed), dry_run=dry_run)
+
+    def patch(
+        self,
+        resource: ApiResource,
+        key: str,
+        patch: Any,
+        *,
+        kind: str,
+        subresource: str = "",
+        dry_run: bool = False,
+    ) -> tuple[Stored, bool]:
+        """Apply a patch of *kind* `"json"`, `"merge"`, `"strategic"` or `"apply"`; tells whether it created.
+
+        Server-side apply is a deep merge here, without field ownership: it neither conflicts nor removes what
+        an earlier apply had set.
+        """
+        if kind == "apply" and key not in self.collection(resource).objects and subresource in ("", "all"):
+            namespace, name = split_key(key)
+            metadata = {**(patch.get("metadata") or {}), "name": name}
+            made = {**patch, "metadata": metadata}
+            return self.create(resource, made, namespace=namespace or "", dry_run=dry_run), True
+        old = self._whole(resource, key)
+        if subresource == "scale":
+            base = scales.view(resource, old)
+        else:
+            base = {"apiVersion": resource.api_version, "kind": resource.kind, **old.decode()}
+        changed = patches.applied(resource, base, patch, kind)
+        return self.update(resource, key, changed, subresource=subresource, dry_run=dry_run), False
+
+    def delete(
+        self,
+        resource: ApiResource,
+        key: str,
+        *,
+        uid: str = "",
+        version: str = "",
+        grace: int | None = None,
+        dry_run: bool = False,
+    ) -> tuple[Stored, bool]:
+        """Delete the object under *key*, or mark it where finalizers hold it; tells whether it is gone.
+
+        *uid* and *version* are preconditions. A pod goes at once, unless *grace* asks for more than 0
+        seconds: there is no kubelet that would end it. Deleting a namespace or a definition deletes what is
+        in it.
+        """
+        old = self.get(resource, key)
+        self._check_preconditions(resource, old, uid, version)
+        if old.poison:
+            return (old, True) if dry_run else (self._remove(resource, old, old), True)
+        obj = old.decode()
+        metadata = obj["metadata"]
+        graceful = resource.storage == ("", "pods") and bool(old.node) and bool(grace)
+        marked = metadata.get("deletionTimestamp") is not None
+        if not marked or (metadata.get("deletionGracePeriodSeconds") and grace == 0):
+            wait = (grace or 0) if graceful else 0
+            metadata["deletionTimestamp"] = timestamp(self.now() + wait)
+            metadata["deletionGracePeriodSeconds"] = wait
+            if metadata.get("generation") and not marked and resource.storage != DEFINITIONS:
+                metadata["generation"] += 1
+        if resource.storage == ("", "namespaces"):
+            metadata.pop("deletionGracePeriodSeconds", None)
+            obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
+        if dry_run:
+            return _stored(resource, key, old.version, obj), not metadata.get("finalizers")
+        if resource.storage == ("", "namespaces"):
+            return self._delete_namespace(resource, old, obj)
+        if resource.storage == DEFINITIONS:
+            return self._delete_definition(resource, old, obj)
+        if metadata.get("finalizers") or metadata["deletionGracePeriodSeconds"]:
+            return self._replace(resource, old, obj), False
+        return self._remove(resource, old, _stored(resource, key, old.version, obj)), True
+
+    def delete_collection(
+        self, resource: ApiResource, selection: Selection, *, dry_run: bool = False
+    ) -> list[Stored]:
+        """Delete everything in *selection*, one after the other; returns what was deleted or marked."""
+        found = selection.select(self.collection(resource))
+        return [self.delete(resource, stored.key, dry_run=dry_run)[0] for stored in found]
+
+    def bind(self, key: str, node: str) -> Stored:
+        """Assign the pod *key* to *node*. Raises `Refused` (409) where it has one already."""
+        resource = self.resources.parse("v1/pods")
+        old = self.get(resource, key)
+        if old.node:
+            why = f'pod {old.name} is already assigned to node "{old.node}"'
+            raise conflict(resource, old.name, why, kind="pods/binding", qualified="pods/binding")
+        obj = old.decode()
+        obj["spec"] = {**(obj.get("spec") or {}), "nodeName": node}
+        conditions = (obj.get("status") or {}).get("conditions") or []
+        scheduled = {
+            "type": "PodScheduled",
+            "status": "True",
+            "lastProbeTime": None,
+            "lastTransitionTime": timestamp(self.now()),
+        }
+        obj["status"] = {**(obj.get("status") or {}), "conditions": [*conditions, scheduled]}
+        return self._replace(resource, old, obj)
+
+    def put_raw(self, resource: str | Resource | ApiResource, key: str, raw: bytes) -> Stored:
+        """Put bytes under *key* that are served as they are, in lists and events, whatever they hold."""
+        resource = self.resource(resource)
+        stored = Stored(key, self.version + 1, raw, poison=True)
+        self._record(resource.storage, self._change(resource.storage, stored))
+        return stored
+
+    def load(self, resource: str | Resource | ApiResource, objects: Iterable[Stored]) -> None:
+        """Store many objects at once and without events, as if they had been there before the history."""
+        resource = self.resource(resource)
+        collection = self.collection(resource)
+        loaded = list(objects)
+        if self.commit is not None:
+            for stored in loaded:
+                self.commit(resource.storage, self._change(resource.storage, stored))
+        collection.load(loaded)
+        self.version = max(self.version, max((stored.version for stored in loaded), default=0))
+        collection.compact(self.version)
+
+    # --- history -----------------------------------------------------------------------------------------
+
+    def compact(self) -> None:
+        """Forget all history: an older version answers 410, an older page token has expired."""
+        self._floor = self._page_floor = self.version
+        for collection in self._collections.values():
+            collection.compact(self.version)
+
+    def rewind(self, version: int) -> None:
+        """Go back to *version*, as an etcd restored from a backup does; versions count on from there.
+
+        Every watch ends, as the server restarts. Raises `ValueError` where the history does not reach back.
+        """
+        oldest = max((one.compacted for one in self._collections.values()), default=0)
+        if not oldest <= version <= self.version:
+            raise ValueError(
+                f"cannot rewind to {version}: the history reaches from {oldest} to {self.version}; "
+                "keep more of it with history=N"
+            )
+        self.end_watches()
+        for storage, collection in self._collections.items():
+            undone = collection.undone(version)
+            if self.commit is not None:
+                for key, held in undone.items():
+                    kind = "DELETED" if held is None else "MODIFIED"
+                    state = Stored(key, version, b"") if held is None else held
+                    self.commit(storage, Change(kind, version, state, None))
+            collection.rewind(version)
+        self.version = self._floor = self._page_floor = version
+        self._redefine()
+
+    def replay(
+        self, storage: tuple[str, str], key: str, version: int, item: bytes | None, *, poison: bool = False
+    ) -> None:
+        """Take in one change that a journal kept, without events; `compact` when all are in."""
+        collection = self._collections.setdefault(
+            storage, Collection(history=self._history, compacted=self._floor)
+        )
+        stored = None if item is None else Stored(key, version, item, poison=poison)
+        if stored is not None and storage == ("", "pods"):
+            spec = stored.get("spec")
+            stored.node = (spec.get("nodeName") or "") if isinstance(spec, dict) else ""
+        collection.place(key, stored)
+        self.version = version
+        if storage == DEFINITIONS:
+            self._define(key, stored)
+
+    # --- within ------------------------------------------------------------------------------------------
+
+    def _whole(self, resource: ApiResource, key: str) -> Stored:
+        """The object under *key* that can be changed. Raises `Refused`: 404, or 500 for a poisonous one."""
+        stored = self.get(resource, key)
+        if stored.poison:
+            raise internal(f"unable to decode an object of {resource.qualified} in storage: {key}")
+        return stored
+
+    def _create_quietly(self, resource: ApiResource, obj: Mapping[str, Any]) -> None:
+        commit, self.commit = self.commit, None
+        self.create(resource, obj)
+        self.commit = commit
+
+    def _put(self, resource: ApiResource, key: str, obj: dict[str, Any]) -> Stored:
+        """Store *obj* under *key* at the next version."""
+        version = self.version + 1
+        obj["metadata"]["resourceVersion"] = str(version)
+        stored = _stored(resource, key, version, obj)
+        self._record(resource.storage, self._change(resource.storage, stored))
+        return stored
+
+    def _replace(
+        self, resource: ApiResource, old: Stored, obj: dict[str, Any], *, dry_run: bool = False
+    ) -> Stored:
+        obj["metadata"]["resourceVersion"] = str(old.version)
+        same = _stored(resource, old.key, old.version, obj)
+        if same.item == old.item or same.decode() == old.decode():
+            return old
+        metadata = obj["metadata"]
+        released = (
+            metadata.get("deletionTimestamp")
+            and not metadata.get("finalizers")
+            and not metadata.get("deletionGracePeriodSeconds")
+            and resource.storage not in (("", "namespaces"), DEFINITIONS)
+        )
+        if dry_run:
+            return same
+        if released:
+            self._remove(resource, old, old)
+            return same
+        return self._put(resource, old.key, obj)
+
+    def _remove(self, resource: ApiResource, old: Stored, last: Stored) -> Stored:
+        """Delete *old*; *last* is the state that its DELETED event shows, at the version of the deletion."""
+        gone = at_version(last, self.version + 1, resource)
+        self._record(resource.storage, Change("DELETED", gone.version, gone, old))
+        self._removed(resource, old)
+        return gone
+
+    def _change(self, storage: tuple[str, str], stored: Stored) -> Change:
+        collection = self._collections.get(storage)
+        old = None if collection is None else collection.objects.get(stored.key)
+        return Change("ADDED" if old is None else "MODIFIED", stored.version, stored, old)
+
+    def _record(self, storage: tuple[str, str], change: Change) -> None:
+        if self.commit is not None:
+            self.commit(storage, change)
+        self.version = change.version
+        now = self.now()
+        if not self._marks or now - self._marks[-1][0] >= 1.0:
+            self._marks.append((now, change.version))
+            self._oldest_page()
+        collection = self._collections.setdefault(
+            storage, Collection(history=self._history, compacted=self._floor)
+        )
+        collection.record(change)
+        if storage == DEFINITIONS:
+            self._define(change.new.key, change.after)
+        self._watchers.setdefault(storage, Watchers()).offer(change)
+
+    def _oldest_page(self) -> int:
+        """The version that was current *page_ttl* ago: page tokens from before it have expired."""
+        limit = self.now() - self._page_ttl
+        while self._marks and self._marks[0][0] <= limit:
+            self._page_floor = max(self._page_floor, self._marks.popleft()[1])
+        return self._page_floor
+
+    def _check_preconditions(self, resource: ApiResource, old: Stored, uid: str, version: str) -> None:
+        if uid and uid != old.uid:
+            why = (
+                f"the UID in the precondition ({uid}) does not match the UID in record ({old.uid}). "
+                "The object might have been deleted and then recreated"
+            )
+        elif version and version != str(old.version):
+            why = (
+                f"the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in "
+                f"record ({old.version}). The object might have been modified"
+            )
+        else:
+            return
+        kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+        raise conflict(resource, old.name, why, kind=resource.kind, qualified=kind)
+
+    # --- namespaces and definitions ----------------------------------------------------------------------
+
+    def _check_namespace(self, resource: ApiResource, namespace: str, obj: Mapping[str, Any]) -> None:
+        if not resource.namespaced:
+            return
+        namespaces = self.resources.parse("v1/namespaces")
+        found = self.collection(namespaces).objects.get(namespace)
+        if found is None:
+            if self.strict_namespaces:
+                raise not_found(namespaces, namespace)
+        elif b'"deletionTimestamp"' in found.item and "deletionTimestamp" in found.decode()["metadata"]:
+            name = str((obj.get("metadata") or {}).get("name") or "")
+            raise namespace_terminating(resource, name, namespace)
+
+    def _delete_namespace(
+        self, resource: ApiResource, old: Stored, obj: dict[str, Any]
+    ) -> tuple[Stored, bool]:
+        """Mark the namespace, delete what is in it, then the namespace itself once it is empty."""
+        marked = self._replace(resource, old, obj)
+        for inner in tuple(self.resources):
+            start, end = self.collection(inner).keys_in(old.name)
+            for key in self.collection(inner).keys[start:end] if inner.namespaced else ():
+                self.delete(inner, key)
+        self._finish_namespace(old.name)
+        return marked, False
+
+    def _finish_namespace(self, name: str) -> None:
+        resource = self.resources.parse("v1/namespaces")
+        stored = self.collection(resource).objects.get(name)
+        if stored is None or "deletionTimestamp" not in stored.decode()["metadata"]:
+            return
+        for inner in self.resources:
+            start, end = self.collection(inner).keys_in(name)
+            if inner.namespaced and end > start:
+                return
+        if not stored.decode()["metadata"].get("finalizers"):
+            self._remove(resource, stored, stored)
+
+    def _delete_definition(
+        self, resource: ApiResource, old: Stored, obj: dict[str, Any]
+    ) -> tuple[Stored, bool]:
+        """Mark the definition, delete its objects, then the definition itself once none is left."""
+        marked = self._replace(resource, old, terminating(obj, self.now()))
+        for defined in self.resources.defined_by(old.name):
+            for key in tuple(self.collection(defined).keys):
+                self.delete(defined, key)
+            break
+        self._finish_definition(old.name)
+        return marked, False
+
+    def _finish_definition(self, name: str) -> None:
+        resource = self.resources.parse("apiextensions.k8s.io/v1/customresourcedefinitions")
+        stored = self.collection(resource).objects.get(name)
+        if stored is None:
+            return
+        obj = stored.decode()
+        defined = self.resources.defined_by(name)
+        if "deletionTimestamp" not in obj["metadata"] or any(len(self.collection(one)) for one in defined):
+            return
+        for one in defined:
+            for watch in self.watchers(one):
+                watch.end()
+        obj["metadata"]["finalizers"] = [
+            one for one in obj["metadata"].get("finalizers") or [] if one != TERMINATING
+        ]
+        if obj["metadata"]["finalizers"]:
+            self._replace(resource, stored, obj)
+        else:
+            self._remove(resource, stored, stored)
+
+    def _removed(self, resource: ApiResource, old: Stored) -> None:
+        """What the end of one object lets end: the namespace or the definition that waited for it."""
+        if resource.namespaced and old.namespace:
+            self._finish_namespace(old.namespace)
+        if resource.custom:
+            self._finish_definition(f"{resource.plural}.{resource.group}")
+
+    def _define(self, name: str, stored: Stored | None) -> None:
+        if stored is None or stored.poison:
+            self.resources.undefine(name)
+        else:
+            self.resources.define(name, stored.decode())
+
+    def _redefine(self) -> None:
+        """Let the registry follow the definitions that are stored."""
+        stored = self._collections[DEFINITIONS].objects if DEFINITIONS in self._collections else {}
+        for name in self.resources.definitions:
+            if name not in stored:
+                self.resources.undefine(name)
+        for name, one in stored.items():
+            self._define(name, one)
+
+
+def _stored(resource: ApiResource, key: str, version: int, obj: Mapping[str, Any]) -> Stored:
+    """*obj* as it is stored, with what is looked up often at hand."""
+    labels = obj["metadata"].get("labels") or {}
+    spec = obj.get("spec")
+    node = spec.get("nodeName") if resource.storage == ("", "pods") and isinstance(spec, dict) else None
+    return Stored(
+        key, version, encode_item(resource, obj), node if isinstance(node, str) else "", False, labels
+    )
