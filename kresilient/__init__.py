@@ -25,7 +25,7 @@ _HOMES = {
     "EventStream": "cache.subscription",
     "EventType": "cache.events",
     "Expired": "api.errors",
-    "FieldSelector": "api.selectors",
+    "FieldSelector": "api.field_selectors",
     "FlowTimeout": "api.errors",
     "Forbidden": "api.errors",
     "Impersonation": "transport.config",
@@ -35,7 +35,7 @@ _HOMES = {
     "InvalidName": "api.errors",
     "KresilientError": "api.errors",
     "KubeObject": "api.objects",
-    "LabelSelector": "api.selectors",
+    "LabelSelector": "api.label_selectors",
     "LifecycleError": "api.errors",
     "Limiter": "flow.limiter",
     "MethodNotAllowed": "api.errors",
@@ -151,6 +151,12 @@ if TYPE_CHECKING:
     from .api.errors import (
         WireError as WireError,
     )
+    from .api.field_selectors import (
+        FieldSelector as FieldSelector,
+    )
+    from .api.label_selectors import (
+        LabelSelector as LabelSelector,
+    )
     from .api.objects import (
         KubeObject as KubeObject,
     )
@@ -159,12 +165,6 @@ if TYPE_CHECKING:
     )
     from .api.resources import (
         Resource as Resource,
-    )
-    from .api.selectors import (
-        FieldSelector as FieldSelector,
-    )
-    from .api.selectors import (
-        LabelSelector as LabelSelector,
     )
     from .api.views import (
         View as View,

@@ -23,9 +23,10 @@ from .api.errors import (
     WireError,
     wrong_type,
 )
+from .api.field_selectors import FieldSelector
+from .api.label_selectors import LabelSelector
 from .api.objects import KubeObject
 from .api.resources import Key, Resource
-from .api.selectors import FieldSelector, LabelSelector
 from .api.versions import version_number
 from .api.views import View, resource_of, view_of
 from .cache.index import IndexSpec

@@ -14,9 +14,10 @@ from functools import lru_cache
 from typing import Any, Generic, Self, TypeVar, cast
 
 from ..api.errors import ConfigError, KresilientError, LifecycleError, NotSyncedError, PoisonObject, SyncError
+from ..api.field_selectors import FieldSelector
+from ..api.label_selectors import LabelSelector
 from ..api.objects import KubeObject
 from ..api.resources import Key, Resource, join_key, split_key
-from ..api.selectors import FieldSelector, LabelSelector
 from ..api.views import View, view_of
 from ..flow.door import Door
 from ..observe.events import HandlerFailed, Observers

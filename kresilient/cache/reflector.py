@@ -252,10 +252,8 @@ class Reflector:
         health.state = type(state).__name__.lower()
         health.since = self._clock()
         if not isinstance(signal, Elapsed):
-            well = isinstance(signal, ListDone | OlderList | Proved | Stop) or (
-                isinstance(signal, Closed) and signal.lived
-            )
-            health.reason = "" if well else signal.reason or taken.row.name
+            well = isinstance(signal, ListDone | OlderList | Proved | Stop)
+            health.reason = "" if well else signal.reason
             health.denied = taken.action is Action.DENIED
         self._observe(ReflectorMoved(self.name, taken.row.name, health.state, self._delay, signal.reason))
         self._sink.moved(self)
@@ -404,6 +402,7 @@ class Reflector:
             return WentBack(f"the server is at version {newest}, the cache at {version}")
         # The silence was harmless: be slower to suspect it, but no slower than the watch's own end.
         self._stall = min(2 * self._stall, self._timing.watch_lifetime[1] + self._timing.stall)
+        self._stalled = False
         return Proved()
 
     async def _open(self, version: str, *, initial_events: bool = False) -> _Stream:
@@ -483,7 +482,8 @@ class Reflector:
 
     def _silence_ended(self) -> Signal:
         again, self._stalled = self._stalled, True
-        return Stalled("nothing came, not even a bookmark", again, self.store.version)
+        expected = self._stall > self._timing.stall  # it was proved harmless before
+        return Stalled("" if expected else "nothing came, not even a bookmark", again, self.store.version)
 
     def _receive(self, frame: WatchFrame) -> Signal | None:
         """Apply one frame; a signal where it ends the stream."""

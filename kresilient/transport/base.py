@@ -29,7 +29,8 @@ class Request:
         streaming: True for a response that is read as it arrives and may live long (a watch): it is kept
             off the pool of unary calls and has no total time limit.
         timeout: seconds for the whole exchange of a unary call; None leaves it unbounded.
-        stall: seconds of silence after which a read fails with `ConnectionLost`; None for never.
+        stall: seconds of silence, the wait for the answer's headers included, after which it fails with
+            `ConnectionLost`; None for never.
     """
 
     method: str

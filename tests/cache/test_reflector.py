@@ -90,6 +90,30 @@ async def test_a_quiet_day_costs_one_watch_every_few_minutes(world: World) -> No
     assert len(world.reported(Listed)) == 1
 
 
+async def test_a_server_that_never_sends_a_bookmark_is_not_listed_again_for_being_quiet(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(bookmark_interval=1e9)
+    async with world.server, world.client:
+        world.server.create("v1/pods", pod("a"))
+        async with following(world) as (pods, seen):
+            before = len(world.server.requests)
+            await asyncio.sleep(7200)
+            assert len(world.server.requests) - before <= 30
+            assert len(world.reported(Listed)) == 1
+            world.server.create("v1/pods", pod("b"))
+            await world.until(lambda: len(seen) == 2, 1)
+            assert len(pods) == 2
+
+
+async def test_a_watch_that_never_begins_to_answer_is_given_up(world: World) -> None:
+    async with following(world) as (pods, _):
+        world.server.faults.next("watch", "v1/pods", hang=True)
+        await world.server.restart()
+        world.server.create("v1/pods", pod("a"))
+        await agrees(world, pods)
+
+
 async def test_before_it_has_synced_it_does_not_answer(world: World) -> None:
     world.server.faults.next("watch", "v1/pods", times=None, status=503)
     async with world.client.informer("v1/pods") as pods:
