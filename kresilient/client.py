@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random as _random
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -168,7 +169,7 @@ class Client:
         self._informers: dict[InformerOptions, SharedInformer] = {}
         self._handles: set[Informer[Any]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._crashes: list[str] = []
+        self._crashes: deque[str] = deque(maxlen=20)
 
     # --- life ---
 
@@ -207,11 +208,13 @@ class Client:
             handles = tuple(self._handles)
             await asyncio.gather(*(handle.close(drain=drain, timeout=timeout) for handle in handles))
         finally:
-            for task in self._tasks:
+            own = asyncio.current_task()  # a handler may close the client that runs it
+            left = [task for task in self._tasks if task is not own]
+            for task in left:
                 task.cancel()
             try:
-                if self._tasks:
-                    await asyncio.wait(self._tasks, timeout=timeout)
+                if left:
+                    await asyncio.wait(left, timeout=timeout)
             finally:
                 if self._door is not None:
                     await self._door.close()

@@ -46,7 +46,9 @@ class ViewMeta(msgspec.StructMeta):
         return cls
 
 
-class View(msgspec.Struct, metaclass=ViewMeta):
+# Said of the class as well: mypy asks bases before the metaclass, and `Struct` says otherwise.
+@dataclass_transform(field_specifiers=(msgspec.field,), kw_only_default=True, frozen_default=True)
+class View(msgspec.Struct, metaclass=ViewMeta, frozen=True, kw_only=True):
     """The base of typed projections. Subclass it with `resource=` and the top-level fields wanted.
 
     Nested types are plain `msgspec.Struct`s (with `rename="camel"`); unknown fields are skipped.

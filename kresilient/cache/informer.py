@@ -306,6 +306,11 @@ class Informer(Generic[T]):
             raise LifecycleError(f"the informer of {self._describe} is closed: make a new one")
         if self._shared is None:
             shared = await self._acquire()
+            if cast(bool, self._closed) or cast(object, self._shared) is not None:
+                await self._release(shared)
+                raise LifecycleError(
+                    f"the informer of {self._describe} was closed, or started twice, while it started"
+                )
             self._shared = shared
             self._only = shared.stores[0] if len(shared.stores) == 1 else None
             self._loop = asyncio.get_running_loop()
