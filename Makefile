@@ -35,7 +35,7 @@ check: $(STAMP)
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/mypy --strict --config-file= tests/typing
-	@$(BIN)/basedpyright --project tests/typing
+	@$(BIN)/basedpyright --pythonpath $(BIN)/python --project tests/typing
 
 format: $(STAMP)
 	@$(BIN)/ruff format .

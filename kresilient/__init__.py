@@ -19,8 +19,10 @@ _HOMES = {
     "ClusterConfig": "transport.config",
     "ConfigError": "api.errors",
     "Conflict": "api.errors",
+    "connect": "client",
     "ConnectFailed": "api.errors",
     "ConnectionLost": "api.errors",
+    "ConnectOptions": "client",
     "Event": "cache.events",
     "EventStream": "cache.subscription",
     "EventType": "cache.events",
@@ -29,6 +31,7 @@ _HOMES = {
     "FlowTimeout": "api.errors",
     "Forbidden": "api.errors",
     "Impersonation": "transport.config",
+    "IndexSpec": "cache.index",
     "Informer": "cache.informer",
     "InformerHealth": "cache.informer",
     "Invalid": "api.errors",
@@ -38,6 +41,7 @@ _HOMES = {
     "LabelSelector": "api.label_selectors",
     "LifecycleError": "api.errors",
     "Limiter": "flow.limiter",
+    "ListCall": "reads",
     "MethodNotAllowed": "api.errors",
     "NotAKubernetesAnswer": "api.errors",
     "NotFound": "api.errors",
@@ -55,12 +59,13 @@ _HOMES = {
     "Subscription": "cache.subscription",
     "SyncError": "api.errors",
     "TooManyRequests": "api.errors",
+    "Transform": "cache.intake",
     "TransportError": "api.errors",
     "Unauthorized": "api.errors",
     "View": "api.views",
     "WatchEvent": "api.wire",
+    "WatchStream": "reads",
     "WireError": "api.errors",
-    "connect": "client",
 }
 
 if TYPE_CHECKING:
@@ -151,48 +156,22 @@ if TYPE_CHECKING:
     from .api.errors import (
         WireError as WireError,
     )
-    from .api.field_selectors import (
-        FieldSelector as FieldSelector,
-    )
-    from .api.label_selectors import (
-        LabelSelector as LabelSelector,
-    )
-    from .api.objects import (
-        KubeObject as KubeObject,
-    )
-    from .api.objects import (
-        ObjectMeta as ObjectMeta,
-    )
-    from .api.resources import (
-        Resource as Resource,
-    )
-    from .api.views import (
-        View as View,
-    )
-    from .api.wire import (
-        WatchEvent as WatchEvent,
-    )
-    from .cache.events import (
-        Event as Event,
-    )
-    from .cache.events import (
-        EventType as EventType,
-    )
-    from .cache.events import (
-        Source as Source,
-    )
-    from .cache.informer import (
-        Informer as Informer,
-    )
-    from .cache.informer import (
-        InformerHealth as InformerHealth,
-    )
-    from .cache.subscription import (
-        EventStream as EventStream,
-    )
-    from .cache.subscription import (
-        Subscription as Subscription,
-    )
+    from .api.field_selectors import FieldSelector as FieldSelector
+    from .api.label_selectors import LabelSelector as LabelSelector
+    from .api.objects import KubeObject as KubeObject
+    from .api.objects import ObjectMeta as ObjectMeta
+    from .api.resources import Resource as Resource
+    from .api.views import View as View
+    from .api.wire import WatchEvent as WatchEvent
+    from .cache.events import Event as Event
+    from .cache.events import EventType as EventType
+    from .cache.events import Source as Source
+    from .cache.index import IndexSpec as IndexSpec
+    from .cache.informer import Informer as Informer
+    from .cache.informer import InformerHealth as InformerHealth
+    from .cache.intake import Transform as Transform
+    from .cache.subscription import EventStream as EventStream
+    from .cache.subscription import Subscription as Subscription
     from .client import (
         Client as Client,
     )
@@ -200,33 +179,29 @@ if TYPE_CHECKING:
         ClientHealth as ClientHealth,
     )
     from .client import (
+        ConnectOptions as ConnectOptions,
+    )
+    from .client import (
         connect as connect,
     )
-    from .flow.limiter import (
-        Limiter as Limiter,
-    )
-    from .flow.retry import (
-        RetryPolicy as RetryPolicy,
-    )
-    from .transport.config import (
-        ClusterConfig as ClusterConfig,
-    )
-    from .transport.config import (
-        Impersonation as Impersonation,
-    )
+    from .flow.limiter import Limiter as Limiter
+    from .flow.retry import RetryPolicy as RetryPolicy
+    from .reads import ListCall as ListCall
+    from .reads import WatchStream as WatchStream
+    from .transport.config import ClusterConfig as ClusterConfig
+    from .transport.config import Impersonation as Impersonation
+else:  # out of the checkers' sight, so that a misspelt name is an error to them
 
+    def __getattr__(name: str) -> Any:
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f".{home}", __name__), name)
+        globals()[name] = value
+        return value
 
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f".{home}", __name__), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    def __dir__() -> list[str]:
+        return sorted([*globals(), *_HOMES])
 
 
 __all__ = [
@@ -239,6 +214,7 @@ __all__ = [
     "ConfigError",
     "Conflict",
     "ConnectFailed",
+    "ConnectOptions",
     "ConnectionLost",
     "Event",
     "EventStream",
@@ -248,6 +224,7 @@ __all__ = [
     "FlowTimeout",
     "Forbidden",
     "Impersonation",
+    "IndexSpec",
     "Informer",
     "InformerHealth",
     "Invalid",
@@ -257,6 +234,7 @@ __all__ = [
     "LabelSelector",
     "LifecycleError",
     "Limiter",
+    "ListCall",
     "MethodNotAllowed",
     "NotAKubernetesAnswer",
     "NotFound",
@@ -274,10 +252,12 @@ __all__ = [
     "Subscription",
     "SyncError",
     "TooManyRequests",
+    "Transform",
     "TransportError",
     "Unauthorized",
     "View",
     "WatchEvent",
+    "WatchStream",
     "WireError",
     "__version__",
     "connect",

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kresilient.api.errors import SelectorError
-from kresilient.api.resources import Resource
 from kresilient.api.field_selectors import FieldSelector
 from kresilient.api.label_selectors import LabelRequirement, LabelSelector, Operator
+from kresilient.api.resources import Resource
 
 # --- labels: grammar ---------------------------------------------------------------------------------
 

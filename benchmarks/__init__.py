@@ -1,0 +1,1 @@
+"""Comparisons that anybody can repeat: `python -m benchmarks --help`."""

@@ -1,0 +1,159 @@
+"""The processes of a benchmark: each is bounded in time and ends with the one that started it."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+__all__ = ["BenchmarkFailed", "Clock", "Server", "end_with_stdin", "measured", "peak_rss_mb"]
+
+_ROOT: Final = Path(__file__).resolve().parent.parent
+_LISTENING: Final = "listening on "
+
+
+class BenchmarkFailed(Exception):
+    """A process of the benchmark did not do its part."""
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+
+
+def measured(*arguments: str, timeout: float) -> dict[str, Any]:
+    """Run this Python with *arguments*, within *timeout* seconds; the JSON line that it prints.
+
+    Raises `BenchmarkFailed` with what it said where it fails or takes longer; it is killed then.
+    """
+    what = " ".join(arguments)
+    # Its stdin stays open until it has ended: that is how it knows that somebody waits for it.
+    theirs, ours = os.pipe()
+    try:
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            stdin=theirs,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=_ROOT,
+            env=_environment(),
+            text=True,
+        )
+        os.close(theirs)
+        with process:
+            try:
+                said, complaint = process.communicate(timeout=timeout)
+            except subprocess.TimeoutExpired:
+                raise BenchmarkFailed(f"{what} took more than {timeout:.0f} s and was killed") from None
+            finally:
+                process.kill()
+    finally:
+        os.close(ours)
+    if process.returncode:
+        reason = complaint.strip()[-1000:] or "it said nothing"
+        raise BenchmarkFailed(f"{what} failed with {process.returncode}: {reason}")
+    try:
+        found: dict[str, Any] = json.loads(said.splitlines()[-1])
+    except (IndexError, ValueError) as error:
+        raise BenchmarkFailed(f"{what} printed no JSON line but {said[-200:]!r}") from error
+    return found
+
+
+class Server:
+    """The embedded API server with *pods* seeded pods, in a process of its own, as a context manager."""
+
+    def __init__(self, pods: int) -> None:
+        self._pods = pods
+        self._process: subprocess.Popen[str] | None = None
+        self.url = ""
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            (
+                *(sys.executable, "-m", "kresilient.cli", "fake-apiserver", "--exit-with-stdin"),
+                *("--port", "0", "--seed-pods", str(self._pods)),
+            ),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd=_ROOT,
+            env=_environment(),
+            text=True,
+        )
+        assert self._process.stdout is not None
+        deadline = threading.Timer(30 + self._pods / 500, self._process.kill)
+        deadline.start()
+        try:
+            line = self._process.stdout.readline().strip()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        finally:
+            deadline.cancel()
+        if not line.startswith(_LISTENING):
+            self.__exit__(None, None, None)
+            raise BenchmarkFailed(f"the server did not start; it said {line!r}")
+        self.url = line.removeprefix(_LISTENING)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        process, self._process = self._process, None
+        assert process is not None
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+        try:
+            process.wait(10.0)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def cpu_s(self) -> float:
+        """Seconds of CPU that the server has used so far; 0 where there is no /proc."""
+        assert self._process is not None
+        with suppress(OSError):
+            fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+            return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return 0.0
+
+
+# --- within a measured process -----------------------------------------------------------------------
+
+
+def end_with_stdin() -> None:
+    """End this process when its stdin is closed, so with the benchmark, whatever it is busy with."""
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def peak_rss_mb() -> float:
+    """The most memory this process ever held, in MB (10⁶ bytes)."""
+    with suppress(OSError):  # not ru_maxrss: across exec it inherits the peak of the parent
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024 / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+class Clock:
+    """Wall and CPU time since it was made, in seconds."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> tuple[float, float]:
+        return time.perf_counter() - self._wall, time.process_time() - self._cpu
