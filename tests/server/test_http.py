@@ -288,5 +288,5 @@ items:
     assert pod is not None
     assert pod["status"]["phase"] == "Running"
     (tmp_path / "bad.yaml").write_text("kind: Gizmo\napiVersion: v1\n")
-    with pytest.raises(ValueError, match="serves no Gizmo"):
+    with pytest.raises(ValueError, match="nothing serves Gizmo"):
         server.load(tmp_path / "bad.yaml")

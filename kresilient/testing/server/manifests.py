@@ -1,58 +1,94 @@
-"""Objects from YAML manifests, as `kubectl create -f` takes them."""
+"""Objects from manifest files, as `kubectl apply -f` takes them: YAML or JSON, several documents, Lists."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from kresilient.api.resources import join_key
 
 from .bodies import check_shape
 from .kinds import ApiResource
-from .state import ApiState
+from .statuses import Refused
 
-__all__ = ["load_manifests"]
+if TYPE_CHECKING:
+    from .server import ApiServer
+
+__all__ = ["load_manifests", "read_manifests"]
+
+_FIRST: Final = ("CustomResourceDefinition", "Namespace")
 
 
-def load_manifests(state: ApiState, text: str | bytes) -> list[str]:
-    """Create every object in *text*: YAML documents or JSON, `List`s taken apart; status and all.
+def read_manifests(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The objects in the file *path*, each with where it stands, for messages.
 
-    Returns what was created, as `"v1/pods default/web-0"`. Raises `ValueError` for what is no manifest, and
-    `Refused` for an object that the server refuses; what came before it stays.
+    Empty documents are left out and Lists taken apart. Raises `ValueError` for what is no manifest, and
+    `OSError`.
     """
     import yaml
 
-    try:
-        documents = list(yaml.safe_load_all(text))
-    except yaml.YAMLError as error:
-        raise ValueError(f"the manifest is no YAML: {error}") from error
-    return [_create(state, obj) for document in documents if document for obj in _objects(document)]
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    with Path(path).open("rb") as file:
+        try:
+            documents = list(yaml.load_all(file, Loader=loader))  # a safe loader, in C or not
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is neither YAML nor JSON: {error}") from error
+    for number, document in enumerate(documents, 1):
+        if document is not None:
+            yield from _objects(f"{path}, document {number}", document)
 
 
-def _objects(document: Any) -> Iterable[dict[str, Any]]:
+def load_manifests(server: ApiServer, paths: Iterable[str | Path]) -> list[str]:
+    """Store every object of the files *paths*, status and all; definitions and namespaces go in first.
+
+    An object that is there already is replaced. Returns what was stored, as `"v1/pods default/web-0"`.
+    Raises `ValueError` that names the document a server would refuse; what came before it stays.
+    """
+    found = [entry for path in paths for entry in read_manifests(path)]
+    found.sort(key=lambda entry: entry[1]["kind"] not in _FIRST)
+    return [_store(server, where, manifest) for where, manifest in found]
+
+
+def _objects(where: str, document: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     if not isinstance(document, dict) or not document.get("kind") or not document.get("apiVersion"):
-        raise ValueError(f"a manifest needs apiVersion and kind: {str(document)[:200]}")
-    if document["kind"].endswith("List") and isinstance(document.get("items"), list):
-        kind = document["kind"].removesuffix("List")
-        for item in document["items"]:
-            shown = {"apiVersion": document["apiVersion"], "kind": kind} if kind else {}
-            yield from _objects({**shown, **item})
-    else:
-        yield document
+        raise ValueError(f"{where} is no Kubernetes object: a manifest needs apiVersion and kind")
+    kind, items = str(document["kind"]), document.get("items")
+    if isinstance(items, list) and kind.endswith("List"):
+        for number, item in enumerate(items, 1):
+            if isinstance(item, dict) and kind != "List":  # items of a typed list carry no type of their own
+                item = {"apiVersion": document["apiVersion"], "kind": kind.removesuffix("List"), **item}
+            yield from _objects(f"{where}, item {number}", item)
+        return
+    metadata = document.get("metadata")
+    if not isinstance(metadata, dict) or not (metadata.get("name") or metadata.get("generateName")):
+        raise ValueError(f"{where}: {kind} has no metadata.name")
+    yield where, document
 
 
-def _create(state: ApiState, obj: dict[str, Any]) -> str:
-    resource = _resource(state, obj["apiVersion"], obj["kind"])
-    check_shape(obj, resource.kind, resource.version)
-    metadata = obj["metadata"]
-    for field in ("resourceVersion", "uid"):  # left over from `kubectl get -o yaml`
-        metadata.pop(field, None)
-    namespace = (metadata.get("namespace") or "default") if resource.namespaced else ""
-    return f"{resource} {state.create(resource, obj, namespace=namespace, keep_status=True).key}"
+def _store(server: ApiServer, where: str, manifest: Mapping[str, Any]) -> str:
+    api_version, kind = str(manifest["apiVersion"]), str(manifest["kind"])
+    resource = _resource(server, api_version, kind)
+    if resource is None:
+        raise ValueError(
+            f"{where}: nothing serves {kind} of {api_version}: load its CustomResourceDefinition too"
+        )
+    left_over = ("resourceVersion", "uid")  # of `kubectl get -o yaml`
+    metadata = {name: value for name, value in manifest["metadata"].items() if name not in left_over}
+    obj = {**manifest, "metadata": metadata}
+    namespace = (metadata.get("namespace") or "default") if resource.namespaced else None
+    key = join_key(namespace, str(metadata.get("name") or ""))
+    try:
+        check_shape(obj, resource.kind, resource.version)
+        known = bool(metadata.get("name")) and server.get(resource.resource, key) is not None
+        stored = (server.update if known else server.create)(resource.resource, obj)
+    except Refused as refused:
+        raise ValueError(f"{where}: the server refuses it: {refused}") from refused
+    except (TypeError, AttributeError) as error:  # an object of a shape nothing expects
+        raise ValueError(f"{where}: {kind} cannot be stored: {error}") from error
+    return f"{resource} {join_key(namespace, stored['metadata']['name'])}"
 
 
-def _resource(state: ApiState, api_version: str, kind: str) -> ApiResource:
-    for resource in state.resources:
-        if resource.api_version == api_version and resource.kind == kind:
-            return resource
-    raise ValueError(
-        f"this server serves no {kind} of {api_version}: put its CustomResourceDefinition before it"
-    )
+def _resource(server: ApiServer, api_version: str, kind: str) -> ApiResource | None:
+    served = server.state.resources
+    return next((one for one in served if one.api_version == api_version and one.kind == kind), None)

@@ -181,9 +181,9 @@ class ApiServer:
             if not stored.poison
         }
 
-    def load(self, path: str | Path) -> list[str]:
-        """Create every object of a manifest file; see `load_manifests`."""
-        return load_manifests(self.state, Path(path).read_bytes())
+    def load(self, *paths: str | Path) -> list[str]:
+        """Store every object of manifest files, as `kubectl apply -f` would; see `load_manifests`."""
+        return load_manifests(self, paths)
 
     def compact(self) -> None:
         """Forget all history: older versions answer 410, older page tokens have expired."""
