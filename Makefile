@@ -12,34 +12,41 @@ STAMP := $(VENV)/.installed
 help:
 	@echo "make demo | test | check | format | bench | clean"
 
-# The stamp goes stale with pyproject.toml, so a second run installs nothing.
-$(STAMP): pyproject.toml
+# The stamp goes stale with pyproject.toml, so a second run installs nothing. It names the interpreter and the
+# place it was made for: one that is gone, or a clone that was moved, installs anew.
+FRESH := $(shell test -x $(BIN)/python && $(BIN)/python -c 'import sys; print(sys.prefix)' 2>/dev/null)
+ifneq ($(FRESH),$(CURDIR)/$(VENV))
+.PHONY: $(STAMP)
+endif
+
+$(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "kresilient needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	  { echo "kresilient needs Python 3.11 or newer; say which with make PYTHON=python3.12" >&2; exit 1; }
 	@echo "installing into $(VENV) (once) ..."
 	@rm -rf $(VENV)
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[cli,demo,testing]' --group dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1,<27'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt \
+	  --editable '.[cli,demo,testing]' --group dev
 	@touch $@
 
 demo: $(STAMP)
-	@$(BIN)/kresilient demo --json demo.json
+	@$(BIN)/python -m kresilient.cli demo --json demo.json
 
 test: $(STAMP)
 	@$(BIN)/python -m pytest
 
 check: $(STAMP)
-	@$(BIN)/ruff format --check .
-	@$(BIN)/ruff check .
-	@$(BIN)/mypy
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/mypy --strict --config-file= tests/typing
+	@$(BIN)/python -m mypy --strict --config-file= tests/typing
 	@$(BIN)/basedpyright --pythonpath $(BIN)/python --project tests/typing
 
 format: $(STAMP)
-	@$(BIN)/ruff format .
-	@$(BIN)/ruff check --fix .
+	@$(BIN)/python -m ruff format .
+	@$(BIN)/python -m ruff check --fix .
 
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks

@@ -9,15 +9,19 @@ from __future__ import annotations
 import asyncio
 import os
 import random as _random
+import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self, TypedDict, TypeVar, Unpack, cast, overload
 
+import msgspec
+
 from . import verbs
 from .api.errors import (
     ConfigError,
+    InvalidName,
     LifecycleError,
     OutcomeUnknown,
     PoisonObject,
@@ -26,14 +30,14 @@ from .api.errors import (
 )
 from .api.field_selectors import FieldSelector
 from .api.label_selectors import LabelSelector
-from .api.objects import KubeObject
+from .api.objects import Header, KubeObject
 from .api.resources import Key, Resource
-from .api.versions import version_number
+from .api.versions import is_older
 from .api.views import View, resource_of, view_of
 from .cache.index import IndexSpec
 from .cache.informer import Informer, InformerHealth, InformerOptions, SharedInformer, health_of
 from .cache.intake import Transform
-from .cache.reflector import Timing
+from .cache.reflector import Reflector, Timing
 from .discovery import Discovery
 from .flow.door import Answer, Door
 from .flow.limiter import Limiter
@@ -42,9 +46,9 @@ from .observe.events import Observer, Observers, TaskCrashed
 from .observe.log import log_observer
 from .reads import ListCall, WatchStream
 from .transport.auth import Credentials
-from .transport.base import Request, Transport
+from .transport.base import Request, Response, Transport
 from .transport.config import ClusterConfig, Impersonation
-from .verbs import Body, PatchType, Propagation, WriteOptions
+from .verbs import Body, PatchType, Propagation, Write, WriteOptions
 
 __all__ = ["Client", "ClientHealth", "ConnectOptions", "connect"]
 
@@ -94,9 +98,10 @@ def connect(
     Args:
         configuration: a `ClusterConfig`, or a `Configuration` or `ApiClient` of `kubernetes_asyncio`,
             taken as it is.
-        qps: requests a second that may leave this client, over all its callers; None for no limit.
+        qps: requests a second that may leave, over all callers; None for no limit. Clients of one server
+            that are connected with the same figures on one event loop share them.
         burst: requests that may leave at once after a rest.
-        limiter: shared with other clients, instead of `qps` and `burst`.
+        limiter: a limiter of your own, instead of `qps` and `burst`.
         retry: how often unary calls are tried.
         observers: hear every event of `kresilient.observe.events`.
         options: the cluster and the credentials; see `ConnectOptions`.
@@ -112,7 +117,20 @@ def connect(
         config: ClusterConfig = await load_config(configuration, **options)
         return HttpTransport(config), config.namespace
 
-    return Client(transport, qps=qps, burst=burst, limiter=limiter, retry=retry, observers=observers)
+    client = Client(transport, qps=qps, burst=burst, limiter=limiter, retry=retry, observers=observers)
+    client._shares_limiter = limiter is None and qps is not None
+    return client
+
+
+_shared_limiters: weakref.WeakKeyDictionary[
+    asyncio.AbstractEventLoop, weakref.WeakValueDictionary[tuple[str, float | None, int], Limiter]
+] = weakref.WeakKeyDictionary()
+
+
+def _shared_limiter(server: str, mine: Limiter) -> Limiter:
+    """The limiter that clients of *server* with the same figures have on this loop; *mine* if it is new."""
+    known = _shared_limiters.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
+    return known.setdefault((server, mine.qps, mine.burst), mine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +143,9 @@ class ClientHealth:
 
     @property
     def ok(self) -> bool:
-        """Whether every informer has synced and nothing crashed."""
-        return not self.crashes and all(one.synced for one in self.informers)
+        """Whether every informer has synced, none is refused by the server, and nothing crashed."""
+        refused = any(reflector.denied for one in self.informers for reflector in one.reflectors)
+        return not self.crashes and not refused and all(one.synced for one in self.informers)
 
 
 class Client:
@@ -155,6 +174,7 @@ class Client:
     ) -> None:
         self._transport = transport
         self._limiter = limiter if limiter is not None else Limiter(qps, burst)
+        self._shares_limiter = False
         self._retry = retry
         self._random = random
         self._timing = timing
@@ -166,6 +186,7 @@ class Client:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = os.getpid()
         self._closed = False
+        self._opening = asyncio.Lock()
         self._informers: dict[InformerOptions, SharedInformer] = {}
         self._handles: set[Informer[Any]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -178,21 +199,26 @@ class Client:
 
         Raises `ConfigError`. Cancelled: it can be opened again.
         """
-        if self._closed:
-            raise LifecycleError("this client is closed: make a new one")
-        if self._door is None:
-            transport = self._transport
-            if not isinstance(transport, Transport):
-                transport, self.namespace = await transport()
-            self._loop = asyncio.get_running_loop()
-            self._door = Door(
-                transport,
-                limiter=self._limiter,
-                observers=self.observers,
-                retry=self._retry,
-                random=self._random,
-            )
-            self._discovery = Discovery(self._door)
+        async with self._opening:
+            if self._door is None and not self._closed:
+                transport = self._transport
+                if not isinstance(transport, Transport):
+                    transport, self.namespace = await transport()
+                self._loop = asyncio.get_running_loop()
+                if self._shares_limiter:
+                    self._limiter = _shared_limiter(transport.server, self._limiter)
+                self._door = Door(
+                    transport,
+                    limiter=self._limiter,
+                    observers=self.observers,
+                    retry=self._retry,
+                    random=self._random,
+                )
+                self._discovery = Discovery(self._door)
+                if cast(bool, self._closed):  # while the configuration was loaded
+                    await self._door.close()
+            if self._closed:
+                raise LifecycleError("this client is closed: make a new one")
         return self
 
     async def close(self, *, drain: bool = False, timeout: float = 10.0) -> None:
@@ -204,11 +230,13 @@ class Client:
         if self._closed:
             return
         self._closed = True
+        own = asyncio.current_task()  # a handler may close the client that runs it
         try:
             handles = tuple(self._handles)
-            await asyncio.gather(*(handle.close(drain=drain, timeout=timeout) for handle in handles))
+            await asyncio.gather(
+                *(handle._end(drain=drain, timeout=timeout, caller=own) for handle in handles)
+            )
         finally:
-            own = asyncio.current_task()  # a handler may close the client that runs it
             left = [task for task in self._tasks if task is not own]
             for task in left:
                 task.cancel()
@@ -272,6 +300,7 @@ class Client:
         self,
         resource: ResourceName,
         *,
+        kind: str = "",
         namespace: str | None = None,
         label_selector: Selector | None = None,
         field_selector: str | FieldSelector | None = None,
@@ -283,6 +312,7 @@ class Client:
         self,
         resource: ResourceName | type[View],
         *,
+        kind: str = "",
         namespace: str | None = None,
         label_selector: Selector | None = None,
         field_selector: str | FieldSelector | None = None,
@@ -301,32 +331,35 @@ class Client:
 
         A list at short intervals is polling: an informer gives you the same from memory.
         """
-        where, view = _named(resource)
+        door = self._opened()
+        view = self._checked_collection(resource, kind, namespace)
         if page_size < 1:
-            raise ConfigError(f"list {where}: page_size must be at least 1, not {page_size}")
-        path = where.collection_path(verbs.checked_namespace(namespace))
+            raise ConfigError(f"list {resource}: page_size must be at least 1, not {page_size}")
         selectors = _selectors(label_selector, field_selector)
         accept = "application/json"
         if metadata_only:
             accept = f"application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{accept}"
 
-        def page(token: str) -> Request:
+        async def page(token: str) -> Request:
+            where, _ = await self._resolve(resource, kind)
             query = [*selectors, ("limit", str(page_size))]
             if token:
                 query.append(("continue", token))
             elif resource_version:
                 query += [("resourceVersion", resource_version), ("resourceVersionMatch", "NotOlderThan")]
+            path, headers = where.collection_path(namespace), {"Accept": accept}
             return Request(
-                "GET", path, tuple(query), {"Accept": accept}, verb="list", resource=str(where), timeout=120.0
+                "GET", path, tuple(query), headers, verb="list", resource=str(where), timeout=120.0
             )
 
         convert = (lambda obj: obj) if view is None else (lambda obj: view_of(view, obj))
-        return ListCall(self._opened(), page, convert)
+        return ListCall(door, page, convert)
 
     def watch(
         self,
         resource: ResourceName,
         *,
+        kind: str = "",
         resource_version: str = "",
         namespace: str | None = None,
         label_selector: Selector | None = None,
@@ -339,26 +372,31 @@ class Client:
         *timeout_seconds* asks the server to end it after so long; *stall* is the silence in seconds after
         which it is given up. An informer does all of this, and recovers.
         """
-        where = Resource.parse(resource)
         door = self._opened()
+        self._checked_collection(resource, kind, namespace)
         query = [("watch", "true"), ("allowWatchBookmarks", "true")]
         query += _selectors(label_selector, field_selector)
         if resource_version:
             query.append(("resourceVersion", resource_version))
         if timeout_seconds is not None:
             query.append(("timeoutSeconds", str(timeout_seconds)))
-        request = Request(
-            "GET",
-            where.collection_path(verbs.checked_namespace(namespace)),
-            tuple(query),
-            {"Accept": "application/json"},
-            verb="watch",
-            resource=str(where),
-            streaming=True,
-            timeout=None,
-            stall=stall + 5.0,
-        )
-        return WatchStream(lambda: door.open(request), request.what, resource_version, stall)
+
+        async def opened() -> Response:
+            where, _ = await self._resolve(resource, kind)
+            request = Request(
+                "GET",
+                where.collection_path(namespace),
+                tuple(query),
+                {"Accept": "application/json"},
+                verb="watch",
+                resource=str(where),
+                streaming=True,
+                timeout=None,
+                stall=stall + 5.0,
+            )
+            return await door.open(request)
+
+        return WatchStream(opened, f"watch {kind or resource}", resource_version, stall)
 
     # --- writes ---
 
@@ -375,12 +413,13 @@ class Client:
     ) -> KubeObject:
         """Create *obj*; its namespace is *namespace*, else its own. Returns it as stored.
 
-        With a subresource (`"v1/pods/eviction"`) the object's own name says whose. Raises `AlreadyExists`,
-        `Invalid`. Never sent twice: a lost answer is `OutcomeUnknown`.
+        With a subresource (`"v1/pods/eviction"`) the object's own name says whose; what comes back is then
+        the server's answer, perhaps a `Status`. Raises `AlreadyExists`, `Invalid`. Never sent twice: a lost
+        answer is `OutcomeUnknown`.
         """
         where, _ = await self._resolve(resource, kind)
         options = WriteOptions(dry_run, field_manager, field_validation)
-        return await self._written(verbs.create(where, obj, namespace, options), where, repeatable=False)
+        return await self._written(verbs.create(where, obj, namespace, options), where)
 
     async def update(
         self,
@@ -397,8 +436,7 @@ class Client:
         between is a `Conflict`; without, it is overwritten."""
         where, _ = await self._resolve(resource, kind)
         options = WriteOptions(dry_run, field_manager, field_validation)
-        request, repeatable = verbs.update(where, obj, namespace, options)
-        return await self._written(request, where, repeatable=repeatable)
+        return await self._written(verbs.update(where, obj, namespace, options), where)
 
     async def patch(
         self,
@@ -424,8 +462,7 @@ class Client:
         where, _ = await self._resolve(resource, kind)
         options = WriteOptions(dry_run, field_manager, field_validation)
         change = cast(Any, list(patch) if isinstance(patch, Sequence) else patch)
-        request, repeatable = verbs.patch(where, key, change, type, options, force=force)
-        return await self._written(request, where, repeatable=repeatable)
+        return await self._written(verbs.patch(where, key, change, type, options, force=force), where)
 
     async def delete(
         self,
@@ -448,7 +485,7 @@ class Client:
             grace_period: seconds; 0 deletes at once.
         """
         where, _ = await self._resolve(resource, kind)
-        request, repeatable = verbs.delete(
+        write = verbs.delete(
             where,
             key,
             uid=uid,
@@ -457,7 +494,7 @@ class Client:
             grace_period=grace_period,
             dry_run=dry_run,
         )
-        answer = await self._call(request, repeatable=repeatable)
+        answer = await self._call(write.request, repeatable=write.repeatable)
         return _object_or_none(answer, where)
 
     # --- informers ---
@@ -584,26 +621,27 @@ class Client:
     async def _call(self, request: Request, *, repeatable: bool = False) -> Answer:
         return await self._opened().call(request, repeatable=repeatable)
 
-    async def _written(self, request: Request, where: Resource, *, repeatable: bool) -> KubeObject:
-        before = {
-            reflector: reflector.store.version
+    async def _written(self, write: Write, where: Resource) -> KubeObject:
+        request = write.request
+        before = [
+            (reflector, reflector.store.version, _version_of(reflector, write.key))
             for options, shared in self._informers.items()
-            if options.resource == where.parent
+            if options.resource == where
             for reflector in shared.reflectors.values()
             if reflector.store.synced
-        }
-        answer = await self._call(request, repeatable=repeatable)
+        ]
+        answer = await self._call(request, repeatable=write.repeatable)
         try:
             obj = self._decoded(answer, where)
         except WireError as error:
             raise OutcomeUnknown(f"{request.what}: done, but its answer cannot be read: {error}") from error
-        written = version_number(obj.resource_version)
-        if written is not None and "dryRun" not in dict(request.query):
-            for reflector, version in before.items():
-                held = version_number(version)
-                if held is not None and written < held and obj.kind == where.kind:
+        version = obj.resource_version
+        if "dryRun" not in dict(request.query) and version != write.sent_version:
+            for reflector, cache, held in before:
+                # A write that changed nothing is answered with the version the object has had all along.
+                if is_older(version, cache) and (write.key is None or held not in ("", version)):
                     reflector.suspect_rewind(
-                        f"{request.what} was answered at {written}, the cache is at {held}"
+                        f"{request.what} was answered at version {version}, where the cache stood at {cache}"
                     )
         return obj
 
@@ -612,6 +650,19 @@ class Client:
             return KubeObject.decode(answer.body, kind=where.kind, api_version=where.api_version)
         except PoisonObject as error:
             raise WireError(f"{where}: the answer is no object: {error}") from error
+
+    def _checked_collection(
+        self, resource: ResourceName | type[View], kind: str, namespace: str | None
+    ) -> type[View] | None:
+        """The view that *resource* is, if it is one; raises at once for what no list or watch can be of."""
+        verbs.checked_namespace(namespace)
+        if kind:
+            return None
+        where, view = _named(resource)
+        if where.subresource:
+            raise InvalidName(f"{where} is a subresource: it cannot be listed or watched; {where.parent} can")
+        where.collection_path(namespace)
+        return view
 
     async def _resolve(
         self, resource: ResourceName | type[View], kind: str
@@ -649,6 +700,11 @@ class Client:
             self.observers(TaskCrashed(task.get_name(), error))
 
 
+def _version_of(reflector: Reflector, key: Key | None) -> str:
+    held = reflector.store.table.objects.get(key) if key is not None else None
+    return held.resource_version if held is not None else ""
+
+
 def _named(resource: ResourceName | type[View]) -> tuple[Resource, type[View] | None]:
     if isinstance(resource, type):
         if not issubclass(resource, View):
@@ -659,11 +715,25 @@ def _named(resource: ResourceName | type[View]) -> tuple[Resource, type[View] | 
 
 def _selectors(labels: Selector | None, fields: str | FieldSelector | None) -> list[tuple[str, str]]:
     pairs = []
-    if labels:
+    if labels is not None and labels != "":
         pairs.append(("labelSelector", str(LabelSelector.parse(labels))))
-    if fields:
+    if fields is not None and fields != "":
         pairs.append(("fieldSelector", str(FieldSelector.parse(fields))))
     return pairs
+
+
+def _object_written(answer: Answer, where: Resource) -> KubeObject:
+    """What a write was answered with. It has no name where it is a Status (an eviction) or a review."""
+    try:
+        return KubeObject.decode(answer.body, kind=where.kind, api_version=where.api_version)
+    except PoisonObject:
+        try:
+            header = msgspec.json.decode(answer.body, type=Header)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            header = None
+        if header is None or not header.kind:
+            raise
+        return KubeObject(answer.body, header.metadata, header.kind, header.api_version)
 
 
 def _object_or_none(answer: Answer, where: Resource) -> KubeObject | None:

@@ -39,7 +39,7 @@ class Discovery:
 
     def __init__(self, door: Door) -> None:
         self._door = door
-        self._known: TTLCache[str, list[_ApiResource]] = TTLCache(256, _AGE, timer=_loop_time)
+        self._known: TTLCache[str, tuple[float, list[_ApiResource]]] = TTLCache(256, _AGE, timer=_loop_time)
         self._asking: dict[str, asyncio.Lock] = {}
 
     async def resource(self, group_version: str, kind: str) -> Resource:
@@ -51,20 +51,23 @@ class Discovery:
         group, _, version = group_version.rpartition("/")
         if (builtin := _BUILTIN_KINDS.get((group, version, kind))) is not None:
             return Resource(group, version, builtin[0], "", kind, builtin[1])
-        for fresh in (False, True):  # a kind that came after the last answer is worth one more question
-            for found in await self._group(group, version, fresh=fresh):
+        # A kind that came after the last answer is worth one more question.
+        for since in (float("-inf"), _loop_time()):
+            for found in await self._group(group, version, since=since):
                 if found.kind == kind and "/" not in found.name:
                     return Resource(group, version, found.name, "", kind, found.namespaced)
         raise ConfigError(
             f"the server has no kind {kind!r} in {group_version}: is its CustomResourceDefinition installed?"
         )
 
-    async def _group(self, group: str, version: str, *, fresh: bool) -> list[_ApiResource]:
+    async def _group(self, group: str, version: str, *, since: float) -> list[_ApiResource]:
+        """What is served in *group* and *version*, by an answer asked for no earlier than *since*."""
         path = f"/apis/{path_segment(group, 'group')}" if group else "/api"
         path = f"{path}/{path_segment(version, 'version')}"
         async with self._asking.setdefault(path, asyncio.Lock()):
-            known = self._known.get(path)
-            if known is None or fresh:
+            asked, known = self._known.get(path, (float("-inf"), None))
+            if known is None or asked < since:
+                asked = _loop_time()
                 request = Request("GET", path, headers={"Accept": "application/json"}, resource="discovery")
                 try:
                     answer = await self._door.call(request)
@@ -73,7 +76,7 @@ class Discovery:
                     known = []
                 except msgspec.DecodeError as error:
                     raise WireError(f"{request.what}: not a list of resources: {error}") from error
-                self._known[path] = known
+                self._known[path] = asked, known
             return known
 
 

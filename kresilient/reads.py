@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator
+import weakref
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import Any, Generic, Self, TypeVar
 
 from .api.errors import ConnectionLost, Expired, LifecycleError, PoisonObject, WireError, api_error
@@ -29,7 +30,7 @@ class ListCall(Generic[T]):
 
     restarts = 3
 
-    def __init__(self, door: Door, page: Callable[[str], Request], convert: Convert) -> None:
+    def __init__(self, door: Door, page: Callable[[str], Awaitable[Request]], convert: Convert) -> None:
         self._door = door
         self._page = page
         self._convert = convert
@@ -53,12 +54,15 @@ class ListCall(Generic[T]):
     async def _each(self) -> AsyncIterator[T]:
         token, self.resource_version = "", ""
         while True:
-            request = self._page(token)
-            answer = await self._door.call(request)
+            request = await self._page(token)
+            answer = await self._door.call(request, admit=not token)
             decoder = ListDecoder()
             items = decoder.feed(answer.body)
             last, meta = decoder.close()
-            self.resource_version = self.resource_version or meta.resource_version
+            if token and meta.resource_version != self.resource_version:
+                pages = f"{self.resource_version}, then {meta.resource_version}"
+                raise WireError(f"{request.what}: its pages are of different versions ({pages})")
+            self.resource_version = meta.resource_version
             for item in (*items, *last):
                 if isinstance(item, Poison):
                     raise item.error
@@ -70,22 +74,45 @@ class ListCall(Generic[T]):
             token = meta.continue_token
 
 
+def _let_go(loop: asyncio.AbstractEventLoop, response: Response) -> None:
+    """Close the response of a watch that was dropped without being closed, in whatever thread that was."""
+    if not loop.is_closed():
+        loop.call_soon_threadsafe(lambda: _closing.add(loop.create_task(_close(response))))
+
+
+async def _close(response: Response) -> None:
+    try:
+        await response.close()
+    finally:
+        if (task := asyncio.current_task()) is not None:
+            _closing.discard(task)
+
+
+_closing: set[asyncio.Task[Any]] = set()  # a task that nobody holds may be collected before it ran
+
+
 class WatchStream(AsyncIterator[WatchEvent]):
     """One raw watch: the events as the server sends them, until it ends the stream.
 
-    It does not reconnect, and it hides nothing: an informer is what you want unless you know better.
-    `resource_version` follows events and bookmarks. Raises the typed `ApiError` of an ERROR event,
-    `PoisonObject` for an object that does not decode (the stream can be read on), `ConnectionLost`.
+    It does not reconnect, and it hides nothing: an informer is what you want unless you know better. One
+    reader at a time; close it, or leave it as a context manager. `resource_version` follows events and
+    bookmarks. Raises the typed `ApiError` of an ERROR event, `PoisonObject` for an object that does not
+    decode (the stream can be read on), `ConnectionLost`. Cancelled while it reads: nothing is lost, and it
+    can be read on.
     """
 
     def __init__(
-        self, open_stream: Callable[[], Any], what: str, resource_version: str, stall: float
+        self, open_stream: Callable[[], Awaitable[Response]], what: str, resource_version: str, stall: float
     ) -> None:
         self._open = open_stream
         self._what = what
         self._stall = stall
         self._response: Response | None = None
-        self._frames: AsyncIterator[WatchFrame] | None = None
+        self._chunks: AsyncIterator[bytes] | None = None
+        self._decoder = WatchDecoder()
+        self._frames: Iterator[WatchFrame] = iter(())
+        self._dropped: weakref.finalize[Any, Any] | None = None
+        self._reading = False
         self._closed = False
         self.resource_version = resource_version
 
@@ -93,13 +120,11 @@ class WatchStream(AsyncIterator[WatchEvent]):
         return self
 
     async def __anext__(self) -> WatchEvent:
-        if self._closed:
-            raise StopAsyncIteration
-        if self._frames is None:
-            self._response = await self._open()
-            self._frames = self._read(self._response)
+        if self._reading:
+            raise LifecycleError(f"{self._what}: two tasks read one watch; give each its own")
+        self._reading = True
         try:
-            async for frame in self._frames:
+            while (frame := await self._next_frame()) is not None:
                 if isinstance(frame, WatchEvent):
                     self.resource_version = later(frame.object.resource_version, self.resource_version)
                     return frame
@@ -109,29 +134,47 @@ class WatchStream(AsyncIterator[WatchEvent]):
                     raise api_error(frame.status.code or 500, frame.status, what=self._what)
                 else:
                     raise frame.error
-        except PoisonObject:
-            raise  # one object; the stream goes on
+        except (PoisonObject, asyncio.CancelledError):
+            raise  # the stream goes on
         except BaseException:
             await self.aclose()
             raise
+        finally:
+            self._reading = False
         await self.aclose()
         raise StopAsyncIteration
 
-    async def _read(self, response: Response) -> AsyncIterator[WatchFrame]:
-        decoder = WatchDecoder()
-        chunks = response.chunks()
-        while True:
+    async def _next_frame(self) -> WatchFrame | None:
+        """The next frame; None at the end of the stream, or once it was closed."""
+        while not self._closed:
+            if (frame := next(self._frames, None)) is not None:
+                return frame
+            if self._chunks is None:
+                response = await self._open()
+                if self._is_closed():
+                    await response.close()
+                    break
+                self._response, self._chunks = response, response.chunks()
+                self._dropped = weakref.finalize(self, _let_go, asyncio.get_running_loop(), response)
+                self._dropped.atexit = False
             try:
                 async with asyncio.timeout(self._stall):
-                    chunk = await anext(chunks, None)
+                    chunk = await anext(self._chunks, None)
             except TimeoutError:
                 raise ConnectionLost(f"{self._what}: nothing came for {self._stall:g} s") from None
+            except ConnectionLost:
+                if self._is_closed():
+                    break
+                raise
             if chunk is None:
+                if self._decoder.cut:
+                    raise ConnectionLost(f"{self._what}: the stream ended in the middle of a frame")
                 break
-            for frame in decoder.feed(chunk):
-                yield frame
-        if decoder.cut:
-            raise ConnectionLost(f"{self._what}: the stream ended in the middle of a frame")
+            self._frames = self._decoder.feed(chunk)
+        return None
+
+    def _is_closed(self) -> bool:
+        return self._closed
 
     async def aclose(self) -> None:
         """End the watch. Idempotent."""
@@ -139,6 +182,8 @@ class WatchStream(AsyncIterator[WatchEvent]):
         response, self._response = self._response, None
         if response is not None:
             await response.close()
+        if self._dropped is not None:
+            self._dropped.detach()
 
     async def __aenter__(self) -> Self:
         if self._closed:

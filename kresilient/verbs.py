@@ -18,6 +18,7 @@ __all__ = [
     "Body",
     "PatchType",
     "Propagation",
+    "Write",
     "WriteOptions",
     "create",
     "delete",
@@ -65,11 +66,28 @@ class WriteOptions:
         return tuple((name, value) for name, value in pairs if value)
 
 
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A write, ready to be sent.
+
+    Attributes:
+        request: what is sent.
+        key: of the object it changes; None for a create, whose name the server may make up.
+        sent_version: the resource version in its body, `""` where there is none.
+        repeatable: a precondition makes a repeat safe.
+    """
+
+    request: Request
+    key: Key | None = None
+    sent_version: str = ""
+    repeatable: bool = False
+
+
 def get(resource: Resource, key: Key) -> Request:
     return Request("GET", resource.object_path(key), (), _JSON, verb="get", resource=str(resource))
 
 
-def create(resource: Resource, body: Body, namespace: str | None, options: WriteOptions) -> Request:
+def create(resource: Resource, body: Body, namespace: str | None, options: WriteOptions) -> Write:
     """A POST to the collection, or to an object's subresource (`v1/pods/eviction`).
 
     The namespace is the given one, else the object's own.
@@ -85,20 +103,19 @@ def create(resource: Resource, body: Body, namespace: str | None, options: Write
         if place is None and resource.namespaced:
             raise InvalidName(f"create {resource}: it is namespaced: set metadata.namespace, or namespace=")
         path = resource.collection_path(place)
-    return _write("POST", path, data, "application/json", "create", resource, options.query())
+    return Write(_write("POST", path, data, "application/json", "create", resource, options.query()))
 
 
-def update(
-    resource: Resource, body: Body, namespace: str | None, options: WriteOptions
-) -> tuple[Request, bool]:
-    """A PUT of the whole object; True where a resource version makes its repeat safe."""
+def update(resource: Resource, body: Body, namespace: str | None, options: WriteOptions) -> Write:
+    """A PUT of the whole object; a resource version in it makes its repeat safe."""
     data, meta = _encoded(body, resource)
     name = meta.get("name")
     if not name:
         raise InvalidName(f"update {resource}: the object has no metadata.name")
-    path = resource.object_path(join_key(namespace or meta.get("namespace"), str(name)))
+    key, version = join_key(namespace or meta.get("namespace"), str(name)), _version_in(meta)
+    path = resource.object_path(key)
     request = _write("PUT", path, data, "application/json", "update", resource, options.query())
-    return request, bool(meta.get("resourceVersion"))
+    return Write(request, key, version, bool(version))
 
 
 def patch(
@@ -109,8 +126,8 @@ def patch(
     options: WriteOptions,
     *,
     force: bool,
-) -> tuple[Request, bool]:
-    """A PATCH; True where a resource version makes its repeat safe."""
+) -> Write:
+    """A PATCH; a resource version in it makes its repeat safe."""
     if kind not in get_args(PatchType):
         raise ConfigError(f"patch {resource}: {kind!r} is no type of patch; there are {get_args(PatchType)}")
     if (kind == "json") != isinstance(change, list):
@@ -125,14 +142,15 @@ def patch(
         raise ConfigError(f"patch {resource} {key}: force= goes with type='apply' only")
     if isinstance(change, list):
         data = _encoder.encode(change)
-        safe = any(
-            step.get("op") == "test" and step.get("path") == "/metadata/resourceVersion" for step in change
-        )
+        tests = [step for step in change if step.get("op") == "test"]
+        versions = [step.get("value") for step in tests if step.get("path") == "/metadata/resourceVersion"]
+        version = str(versions[0]) if versions else ""
     else:
         data, meta = _encoded(change, resource)
-        safe = bool(meta.get("resourceVersion"))
+        version = _version_in(meta)
     path = resource.object_path(key)
-    return _write("PATCH", path, data, _CONTENT_TYPE[kind], "patch", resource, query), safe
+    request = _write("PATCH", path, data, _CONTENT_TYPE[kind], "patch", resource, query)
+    return Write(request, key, version, bool(version))
 
 
 def delete(
@@ -144,8 +162,8 @@ def delete(
     propagation: Propagation | None,
     grace_period: int | None,
     dry_run: bool,
-) -> tuple[Request, bool]:
-    """A DELETE with its options; True where a precondition makes its repeat safe."""
+) -> Write:
+    """A DELETE with its options; a precondition makes its repeat safe."""
     if propagation is not None and propagation not in get_args(Propagation):
         raise ConfigError(f"delete {resource}: propagation= is one of {get_args(Propagation)}")
     if grace_period is not None and grace_period < 0:
@@ -164,7 +182,12 @@ def delete(
         options["dryRun"] = ["All"]
     data = _encoder.encode(options)
     path = resource.object_path(key)
-    return _write("DELETE", path, data, "application/json", "delete", resource, ()), bool(preconditions)
+    request = _write("DELETE", path, data, "application/json", "delete", resource, ())
+    return Write(request, key, resource_version or "", bool(preconditions))
+
+
+def _version_in(meta: Mapping[str, Any]) -> str:
+    return str(meta.get("resourceVersion") or "")
 
 
 def checked_namespace(namespace: str | None) -> str | None:

@@ -6,7 +6,7 @@ A message names the verb, the resource, the server's reason and what to do next.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -48,7 +48,15 @@ __all__ = [
 
 
 class KresilientError(Exception):
-    """The root of every error of this library."""
+    """The root of every error of this library.
+
+    `brief` is the message for logs and events: it has no word of a body that is no Status, and none of what
+    a program or a hook printed, since either may hold a secret. The message itself quotes their beginnings.
+    """
+
+    def __init__(self, message: str = "", *, brief: str | None = None) -> None:
+        super().__init__(message)
+        self.brief = message if brief is None else brief
 
 
 # --- what the caller handed in -----------------------------------------------------------------------
@@ -74,14 +82,30 @@ class LifecycleError(KresilientError, RuntimeError):
 
 
 class TransportError(KresilientError, OSError):
-    """No usable answer came back. `sent` is False where certainly nothing reached the server."""
+    """No usable answer came back.
+
+    Attributes:
+        sent: False where certainly nothing reached the server.
+        permanent: it will fail again until somebody changes a setting, a file or a program.
+        overdue: the answer had not begun within the request's `answer_within`.
+    """
 
     sent: bool = True
 
-    def __init__(self, message: str, *, sent: bool | None = None) -> None:
-        super().__init__(message)
+    def __init__(
+        self,
+        message: str,
+        *,
+        sent: bool | None = None,
+        permanent: bool = False,
+        overdue: bool = False,
+        brief: str | None = None,
+    ) -> None:
+        super().__init__(message, brief=brief)
         if sent is not None:
             self.sent = sent
+        self.permanent = permanent
+        self.overdue = overdue
 
 
 class ConnectFailed(TransportError):
@@ -161,7 +185,8 @@ class ApiError(KresilientError):
     """The server answered with a failure.
 
     `status` is its Status (made up from the HTTP status where the body was none; `status_sent` tells),
-    `code` the HTTP status, `retry_after` the seconds it asked to wait, `attempts` how often it was asked.
+    `code` the HTTP status (of a watch's ERROR event, the Status's own), `retry_after` the seconds it asked to
+    wait, `attempts` how often it was asked.
     """
 
     def __init__(
@@ -171,8 +196,9 @@ class ApiError(KresilientError):
         status: Status,
         retry_after: float | None = None,
         status_sent: bool = True,
+        brief: str | None = None,
     ) -> None:
-        super().__init__(message)
+        super().__init__(message, brief=brief)
         self.status = status
         self.retry_after = retry_after
         self.status_sent = status_sent
@@ -192,7 +218,7 @@ class BadRequest(ApiError):
 
 
 class Unauthorized(ApiError):
-    """401: no credentials, or ones that the server does not accept (a forced refresh did not help)."""
+    """401: no credentials, or ones that the server does not accept; fresh ones were refused too, or none came."""
 
 
 class Forbidden(ApiError):
@@ -267,22 +293,29 @@ _BY_CODE: dict[int, type[ApiError]] = {
 }
 
 _ADVICE: dict[type[ApiError], str] = {
-    Unauthorized: "check the credentials (a refresh was already tried)",
+    Unauthorized: "check the credentials: they are wrong or expired, and no newer ones were to be had",
     Forbidden: "grant the verb to this user, for example with a Role and a RoleBinding",
     Conflict: "read the object again, then repeat the write",
     Expired: "list again without a resource version or page token",
 }
 
+
+class _Kind(msgspec.Struct):
+    kind: Literal["Status"]
+
+
+_kind_decoder = msgspec.json.Decoder(_Kind)
 _status_decoder = msgspec.json.Decoder(Status, strict=False)
 
 
 def parse_status(body: bytes) -> Status | None:
-    """The Status in *body*, or None where it is none (HTML, plain text, another object)."""
+    """The Status in *body*, or None where it is none (HTML, plain text, another object, a proxy's JSON)."""
     try:
+        _kind_decoder.decode(body)
         status = _status_decoder.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
-    return status if status.kind == "Status" and (status.status or status.code) else None
+    return status if status.status or status.code else None
 
 
 def api_error(
@@ -291,19 +324,29 @@ def api_error(
     *,
     what: str,
     retry_after: float | None = None,
+    content_type: str | None = None,
 ) -> ApiError:
     """The typed error for a failed answer.
 
-    *what* names the request ("list v1/pods"). A body that is no Status is quoted, shortened, in the message;
-    `retry_after` is the larger of the header's (given) and the Status's own.
+    *body* is an HTTP answer's, whose status *code* then is the code; or the Status of a watch's ERROR event,
+    whose own code counts before *code*. *what* names the request ("list v1/pods"). A body that is no Status
+    is quoted, shortened, in the message, and told of by *content_type* and size in `brief`; `retry_after` is
+    the larger of the header's (given) and the Status's own.
     """
-    status = body if isinstance(body, Status) else parse_status(body)
-    sent = status is not None
-    if status is None:
-        text = bytes(body[:200]).decode("utf-8", "replace").strip() if isinstance(body, bytes) else ""
-        status = Status(status="Failure", message=text, code=code)
-    elif status.code != code:
-        status = msgspec.structs.replace(status, code=status.code or code)
+    brief = None
+    if isinstance(body, Status):
+        status, sent = body, True
+        code = status.code or code
+    else:
+        parsed = parse_status(body)
+        sent = parsed is not None
+        if parsed is None:
+            text = bytes(body[:200]).decode("utf-8", "replace").strip()
+            parsed = Status(status="Failure", message=text, code=code)
+            brief = f"{what}: {code} without a Status ({content_type or 'no content type'}, {len(body)} bytes)"
+        status = parsed
+    if status.code != code:
+        status = msgspec.structs.replace(status, code=code)
     hint = status.details.retry_after_seconds if status.details is not None else None
     if hint is not None:
         retry_after = max(hint, retry_after or 0.0)
@@ -317,7 +360,7 @@ def api_error(
         message += f": {status.message}"
     if advice := _ADVICE.get(kind):
         message += f"; {advice}"
-    return kind(message, status=status, retry_after=retry_after, status_sent=sent)
+    return kind(message, status=status, retry_after=retry_after, status_sent=sent, brief=brief)
 
 
 def wrong_type(what: str, expected: str, got: Any) -> TypeError:

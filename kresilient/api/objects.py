@@ -32,8 +32,13 @@ class ObjectMeta(msgspec.Struct, frozen=True, gc=False, rename="camel", omit_def
     namespace: str = ""
     uid: str = ""
     resource_version: str = ""
-    labels: dict[str, str] | None = None
+    labels_: dict[str, str] | None = msgspec.field(default=None, name="labels")
     deletion_timestamp: str | None = None
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels, read-only."""
+        return _NO_LABELS if self.labels_ is None else MappingProxyType(self.labels_)
 
 
 class Header(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -116,8 +121,7 @@ class KubeObject(msgspec.Struct, frozen=True, gc=False, eq=False, repr_omit_defa
     @property
     def labels(self) -> Mapping[str, str]:
         """The labels, read-only."""
-        labels = self.meta.labels
-        return _NO_LABELS if labels is None else MappingProxyType(labels)
+        return self.meta.labels
 
     @property
     def annotations(self) -> dict[str, str]:

@@ -126,7 +126,10 @@ def path_segment(text: str, what: str) -> str:
     for char in text:
         if char in "/%" or ord(char) < 0x20 or char == "\x7f":
             raise InvalidName(f"{text!r} cannot be a {what}: it contains {char!r}")
-    return quote(text, safe="")
+    try:
+        return quote(text, safe="")
+    except UnicodeEncodeError:
+        raise InvalidName(f"{text!r} cannot be a {what}: UTF-8 cannot encode it") from None
 
 
 def split_key(key: Key) -> tuple[str | None, str]:

@@ -85,7 +85,11 @@ class View(msgspec.Struct, metaclass=ViewMeta, frozen=True, kw_only=True):
 
     @property
     def labels(self) -> Mapping[str, str]:
-        return self.metadata.labels or {}
+        return self.metadata.labels
+
+    def __repr__(self) -> str:
+        version = self.metadata.resource_version or "no version"
+        return f"<{type(self).__name__} {self.key} at {version}>"
 
     # Typing only: tells checkers that `resource=` and msgspec's options are class keywords here.
     def __init_subclass__(cls, *, resource: str | Resource | None = None, **options: Any) -> None:

@@ -223,7 +223,8 @@ class ListDecoder:
                 break
             if buffer[position] != 0x7B:  # {
                 raise WireError(
-                    f"an item of the list does not begin with a brace: {bytes(buffer[position:][:40])!r}"
+                    f"an item of the list does not begin with a brace: {bytes(buffer[position:][:40])!r}",
+                    brief="an item of the list does not begin with a brace",
                 )
             found = self._next_item(position, last)
             if found is None:
@@ -288,8 +289,14 @@ class ListDecoder:
                 kind = _kind_of(_envelope_decoder.decode(body))
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise WireError(f"the list ended early or is no JSON: {error}") from error
-            raise NotAKubernetesAnswer(f"a list was due, but the answer is a {kind}: {text!r}")
-        raise NotAKubernetesAnswer(f"a list was due, but the answer is no JSON: {text!r}")
+            raise NotAKubernetesAnswer(
+                f"a list was due, but the answer is a {kind}: {text!r}",
+                brief="a list was due, but the answer is another object",
+            )
+        raise NotAKubernetesAnswer(
+            f"a list was due, but the answer is no JSON: {text!r}",
+            brief="a list was due, but the answer is no JSON",
+        )
 
 
 # --- watches ---------------------------------------------------------------------------------------------
@@ -421,7 +428,7 @@ def _decode_odd_frame(line: bytes) -> WatchFrame:
         frame = _loose_frame_decoder.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         if not line.lstrip().startswith(b'{"type"'):
-            raise WireError(f"not a watch frame: {line[:120]!r}") from error
+            raise WireError(f"not a watch frame: {line[:120]!r}", brief="not a watch frame") from error
         return Poison(
             _key_of_poison(line),
             PoisonObject(f"a watch frame does not decode: {error}"),
@@ -442,4 +449,6 @@ def _decode_odd_frame(line: bytes) -> WatchFrame:
         return Poison(_key_of_poison(raw), error, deleted=frame.type == "DELETED")
     except msgspec.DecodeError as error:
         raise WireError(f"a {frame.type} frame does not decode: {error}") from error
-    raise WireError(f"not a watch frame: unknown type {frame.type[:40]!r}")
+    raise WireError(
+        f"not a watch frame: unknown type {frame.type[:40]!r}", brief="not a watch frame: unknown type"
+    )

@@ -8,12 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Sequence
+import os
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Generic, Self, TypeVar, cast
 
-from ..api.errors import ConfigError, KresilientError, LifecycleError, NotSyncedError, PoisonObject, SyncError
+from ..api.errors import (
+    ConfigError,
+    KresilientError,
+    LifecycleError,
+    NotSyncedError,
+    PoisonObject,
+    SelectorError,
+    SyncError,
+)
 from ..api.field_selectors import FieldSelector
 from ..api.label_selectors import LabelSelector
 from ..api.objects import KubeObject
@@ -35,8 +45,16 @@ T = TypeVar("T")
 Spawn = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
 """Starts a task that somebody owns, with a name."""
 
-_labels = lru_cache(maxsize=256)(LabelSelector.parse)
-_fields = lru_cache(maxsize=256)(FieldSelector.parse)
+_parsed_labels = lru_cache(maxsize=256)(LabelSelector.parse)
+_parsed_fields = lru_cache(maxsize=256)(FieldSelector.parse)
+
+
+def _labels(selector: Any) -> LabelSelector:
+    return _parsed_labels(selector) if isinstance(selector, str) else LabelSelector.parse(selector)
+
+
+def _fields(selector: Any) -> FieldSelector:
+    return _parsed_fields(selector) if isinstance(selector, str) else FieldSelector.parse(selector)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +107,7 @@ class InformerOptions:
             raise ConfigError(f"{resource} is a subresource: it cannot be listed, so no informer can hold it")
         if isinstance(namespaces, str):
             namespaces = (namespaces,)
-        places = None if namespaces is None else tuple(dict.fromkeys(namespaces))
+        places = None if namespaces is None else tuple(sorted(set(namespaces)))
         if places is not None and not places:
             raise ConfigError(f"namespaces= of an informer of {resource} is empty: leave it out for all")
         for place in places or ():
@@ -97,15 +115,18 @@ class InformerOptions:
         strip = (strip,) if isinstance(strip, str) else tuple(strip)
         if metadata_only and view is not None:
             raise ConfigError("metadata_only= and a View exclude each other: a View says what is kept")
-        Intake(strip=strip, transform=transform, view=view)
+        intake = Intake(strip=strip, transform=transform, view=view, metadata_only=metadata_only)
         parse_indexes(index)
-        named = index.items() if not isinstance(index, Sequence) else ((path, path) for path in index)
+        named = dict(index) if not isinstance(index, Sequence) else {path: path for path in index}
+        for name, how in named.items():
+            if isinstance(how, str) and not intake.keeps(how):
+                raise ConfigError(f"the index {name!r} needs {how}, which this informer of {resource} drops")
         return cls(
             resource=resource,
             namespaces=places,
-            label_selector=str(LabelSelector.parse(label_selector)) if label_selector else "",
-            field_selector=str(FieldSelector.parse(field_selector)) if field_selector else "",
-            index=tuple(named),
+            label_selector="" if label_selector is None else str(LabelSelector.parse(label_selector)),
+            field_selector="" if field_selector is None else str(FieldSelector.parse(field_selector)),
+            index=tuple(sorted(named.items(), key=lambda item: item[0])),
             metadata_only=metadata_only,
             strip=strip,
             transform=transform,
@@ -158,13 +179,19 @@ class SharedInformer:
         self.name = options.name
         self.handles = 0
         self.error: BaseException | None = None
+        self._stopped = False
         self._observe = observe
         self._spawn = spawn
         self._feeds: dict[Feed, None] = {}
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         indexes = parse_indexes(dict(options.index))
-        intake = Intake(strip=options.strip, transform=options.transform, view=options.view)
+        self.intake = intake = Intake(
+            strip=options.strip,
+            transform=options.transform,
+            view=options.view,
+            metadata_only=options.metadata_only,
+        )
         self.reflectors: dict[str | None, Reflector] = {}
         for namespace in options.namespaces or (None,):
             self.reflectors[namespace] = Reflector(
@@ -195,6 +222,8 @@ class SharedInformer:
 
     async def stop(self) -> None:
         """Stop following; the feeds end. Cancelled: the reflectors are cancelled already."""
+        self._stopped = True
+        self._changed.set()
         for task in self._tasks:
             task.cancel()
         for feed in tuple(self._feeds):
@@ -215,6 +244,8 @@ class SharedInformer:
 
     async def wait_synced(self, *, fail_fast: bool) -> None:
         while not self.synced:
+            if self._stopped:
+                raise LifecycleError(f"the informer of {self.name} was closed before it had synced")
             if self.error is not None:
                 raise SyncError(f"{self.name} cannot sync: {self.reason}") from self.error
             if fail_fast and any(r.health.denied for r in self.reflectors.values()):
@@ -244,7 +275,7 @@ class SharedInformer:
         self._changed.set()
 
     def recipients(self) -> list[Callable[[Event[KubeObject]], None]]:
-        return [feed.push for feed in self._feeds]
+        return [feed.push for feed in tuple(self._feeds)]  # a stream that is dropped leaves at any moment
 
     def moved(self, _reflector: Reflector) -> None:
         self._changed.set()
@@ -262,6 +293,18 @@ class SharedInformer:
 
     def _index_failed(self, index: str, key: Key, error: Exception) -> None:
         self._observe(HandlerFailed(self.name, f"index {index}", key, error))
+
+
+_LIVE: weakref.WeakSet[Informer[Any]] = weakref.WeakSet()
+
+
+def _orphan_all() -> None:
+    for informer in tuple(_LIVE):
+        informer._orphaned()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_orphan_all)
 
 
 class Informer(Generic[T]):
@@ -290,10 +333,12 @@ class Informer(Generic[T]):
         self._spawn = spawn
         self._shared: SharedInformer | None = None
         self._only: Store | None = None  # the store, where there is just one
-        self._closed = False
+        self._closed = self._forked = False
+        self._starting = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._subscriptions: list[Subscription[T]] = []
         self._streams: list[Feed] = []
+        _LIVE.add(self)
 
     # --- life ---
 
@@ -302,18 +347,17 @@ class Informer(Generic[T]):
 
         Raises `LifecycleError` after `close`. Cancelled: nothing was joined.
         """
-        if self._closed:
-            raise LifecycleError(f"the informer of {self._describe} is closed: make a new one")
-        if self._shared is None:
-            shared = await self._acquire()
-            if cast(bool, self._closed) or cast(object, self._shared) is not None:
-                await self._release(shared)
-                raise LifecycleError(
-                    f"the informer of {self._describe} was closed, or started twice, while it started"
-                )
-            self._shared = shared
-            self._only = shared.stores[0] if len(shared.stores) == 1 else None
-            self._loop = asyncio.get_running_loop()
+        async with self._starting:
+            if self._closed:
+                raise LifecycleError(f"the informer of {self._describe} is closed: make a new one")
+            if self._shared is None:
+                shared = await self._acquire()
+                if cast(bool, self._closed):
+                    await self._release(shared)
+                    raise LifecycleError(f"the informer of {self._describe} was closed while it started")
+                self._shared = shared
+                self._only = shared.stores[0] if len(shared.stores) == 1 else None
+                self._loop = asyncio.get_running_loop()
         return self
 
     async def close(self, *, drain: bool = False, timeout: float = 10.0) -> None:
@@ -322,6 +366,10 @@ class Informer(Generic[T]):
         Handlers of this handle get what is pending first where *drain* says so, for at most *timeout*
         seconds. Cancelled: handlers and watch are cancelled at once.
         """
+        await self._end(drain=drain, timeout=timeout, caller=asyncio.current_task())
+
+    async def _end(self, *, drain: bool, timeout: float, caller: asyncio.Task[Any] | None) -> None:
+        """`close`, on behalf of *caller*, who may be one of the handlers."""
         if self._closed:
             return
         self._closed = True
@@ -329,7 +377,9 @@ class Informer(Generic[T]):
         if shared is None:
             return
         try:
-            await asyncio.gather(*(one.close(drain=drain, timeout=timeout) for one in self._subscriptions))
+            await asyncio.gather(
+                *(one._end(drain=drain, timeout=timeout, caller=caller) for one in self._subscriptions)
+            )
         finally:
             for feed in self._streams:
                 shared.detach(feed)
@@ -374,8 +424,8 @@ class Informer(Generic[T]):
             if store is None:
                 return None
         table = store.table
-        if table.quarantined and key in table.quarantined:
-            raise PoisonObject(f"{self._describe}: {key} is set aside: {table.quarantined[key]}")
+        if table.quarantined and (poison := table.quarantined.get(key)) is not None:
+            raise PoisonObject(f"{self._describe}: {key} is set aside: {poison}")
         obj = table.objects.get(key)
         if obj is None:
             split_key(key)
@@ -386,7 +436,7 @@ class Informer(Generic[T]):
         self,
         *,
         namespace: str | None = None,
-        label_selector: str | LabelSelector | None = None,
+        label_selector: str | Mapping[str, Any] | LabelSelector | None = None,
         field_selector: str | FieldSelector | None = None,
     ) -> builtins.list[T]:
         """The objects, of one *namespace* or all, in key order.
@@ -395,13 +445,11 @@ class Informer(Generic[T]):
         matched here, and `NotSyncedError`.
         """
         shared = self._readable()
-        labels = _labels(label_selector) if label_selector else None
-        matches = (
-            _fields(field_selector).compile(shared.options.resource) if field_selector is not None else None
-        )
+        labels = None if label_selector is None else _labels(label_selector)
+        matches = None if field_selector is None else self._matcher(shared, field_selector)
         found = []
         for obj in self._objects(shared, namespace):
-            if labels is not None and not labels.matches(obj.meta.labels or {}):
+            if labels is not None and not labels.matches(obj.meta.labels):
                 continue
             if matches is not None and not matches(obj):
                 continue
@@ -418,7 +466,8 @@ class Informer(Generic[T]):
         found = []
         for store in shared.stores:
             table = store.table
-            found += [table.objects[key] for key in table.by_index(name, value) if key in table.objects]
+            get = table.objects.get
+            found += [obj for key in table.by_index(name, value) if (obj := get(key)) is not None]
         if len(shared.stores) > 1:
             found.sort(key=lambda obj: obj.key)
         return [self._out(obj) for obj in found]
@@ -482,6 +531,7 @@ class Informer(Generic[T]):
             left=shared.detach,
         )
         shared.attach(feed)
+        self._subscriptions = [one for one in self._subscriptions if not one.closed]
         self._subscriptions.append(subscription)
         return subscription
 
@@ -524,8 +574,16 @@ class Informer(Generic[T]):
 
     # --- the parts ---
 
+    def _orphaned(self) -> None:
+        """In a forked child: nobody keeps the cache fresh here."""
+        self._forked, self._closed, self._shared, self._only = True, True, None, None
+
     def _started(self) -> SharedInformer:
         if self._shared is None:
+            if self._forked:
+                raise LifecycleError(
+                    f"the informer of {self._describe} belongs to the parent process: make one after the fork"
+                )
             raise LifecycleError(
                 f"the informer of {self._describe} is "
                 + ("closed: make a new one" if self._closed else "not started: use `async with`, or start()")
@@ -565,6 +623,15 @@ class Informer(Generic[T]):
             found.sort(key=lambda obj: join_key(obj.meta.namespace, obj.meta.name))
         return found
 
+    def _matcher(self, shared: SharedInformer, selector: Any) -> Callable[[KubeObject], bool]:
+        fields = _fields(selector)
+        for requirement in fields.requirements:
+            if not shared.intake.keeps(requirement.field):
+                raise SelectorError(
+                    f"the informer of {self._describe} drops {requirement.field}: it cannot be selected by"
+                )
+        return fields.compile(shared.options.resource)
+
     def _check_index(self, shared: SharedInformer, name: str) -> None:
         declared = [one for one, _ in shared.options.index]
         if name not in declared:
@@ -581,6 +648,10 @@ class Informer(Generic[T]):
             return cast(Event[T], event)
         old = None if event.old is None else self._out(event.old)
         return Event(event.type, event.key, self._out(event.object), old, event.initial, event.source)
+
+
+def _hashable(selector: str | Mapping[str, Any] | LabelSelector) -> str | LabelSelector:
+    return LabelSelector.parse(selector) if isinstance(selector, Mapping) else selector
 
 
 def health_of(shared: SharedInformer) -> InformerHealth:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from ..api.errors import ConfigError, PoisonObject
-from ..api.objects import KubeObject
+from ..api.objects import KubeObject, ObjectMeta
 from ..api.views import View, project
 
 __all__ = ["Intake", "Transform"]
@@ -23,18 +24,40 @@ _encoder = msgspec.json.Encoder()
 class Intake:
     """Turns each arriving object into the one that is kept. Raises `PoisonObject` where it cannot."""
 
-    __slots__ = ("_strip", "_transform", "_view", "idle")
+    __slots__ = ("_kept", "_strip", "_transform", "_view", "idle")
 
     def __init__(
-        self, *, strip: Sequence[str] = (), transform: Transform | None = None, view: type[View] | None = None
+        self,
+        *,
+        strip: Sequence[str] = (),
+        transform: Transform | None = None,
+        view: type[View] | None = None,
+        metadata_only: bool = False,
     ) -> None:
         if isinstance(strip, str):
             raise ConfigError(f"strip= takes a list of field paths: write strip=[{strip!r}]")
         self._strip = [_strip_path(path) for path in strip]
         self._transform = transform
         self._view = view
+        self._kept: frozenset[str] | None = None  # the top-level fields that are left; None for all
+        if metadata_only:
+            self._kept = frozenset({"apiVersion", "kind", "metadata"})
+        elif view is not None:
+            self._kept = frozenset({"apiVersion", "kind", *view.__struct_encode_fields__})
         self.idle = not strip and transform is None and view is None
         """True where every object is kept as it came."""
+
+    def keeps(self, path: str) -> bool:
+        """Whether the field at *path* (`spec.nodeName`) is still there to be looked at.
+
+        What a transform drops cannot be known.
+        """
+        steps = tuple(re.split(r"[.\[]", path))
+        if self._kept is not None and steps[0] not in self._kept:
+            return False
+        if self._view is not None and steps[0] == "metadata" and len(steps) > 1:
+            return steps[1] in ObjectMeta.__struct_encode_fields__
+        return not any(steps[: len(dropped)] == dropped for dropped in self._strip)
 
     def __call__(self, obj: KubeObject) -> KubeObject:
         kept = obj

@@ -17,9 +17,9 @@ from cachetools import LRUCache
 from ..api.errors import ConnectionLost, KresilientError, PoisonObject
 from ..api.objects import KubeObject
 from ..api.resources import Key
-from ..api.versions import is_newer, is_older, later
+from ..api.versions import is_newer, is_older, later, version_number
 from ..api.wire import Bookmark, Item, Poison, WatchDecoder, WatchError, WatchEvent, WatchFrame
-from ..flow.backoff import CAP, Backoff
+from ..flow.backoff import BASE, CAP, RESET_AFTER, Backoff
 from ..observe.events import (
     Listed,
     ObjectQuarantined,
@@ -39,6 +39,7 @@ from .states import (
     Elapsed,
     ListDone,
     Listing,
+    NotAList,
     NotNewer,
     OlderList,
     Pause,
@@ -84,6 +85,7 @@ class Timing:
         streaming_limit: a streaming list without its end is given up after this long in any case.
         streaming_off: how long no streaming list is asked for after one failed.
         relist_base, relist_cap: the pace of relists that repair what a poison object may hide.
+        backoff_base, backoff_cap: the first wait after a failure and the longest, each before its jitter.
     """
 
     watch_lifetime: tuple[float, float] = (300.0, 600.0)
@@ -96,6 +98,8 @@ class Timing:
     streaming_off: float = 600.0
     relist_base: float = 60.0
     relist_cap: float = 1800.0
+    backoff_base: float = BASE
+    backoff_cap: float = CAP
 
 
 class Sink(Protocol):
@@ -120,6 +124,7 @@ class ReflectorHealth:
         since: loop time of the last move.
         reason: what the last fault said; `""` while all is well.
         denied: the server refuses (401, 403, 404), so it cannot sync as things stand.
+        contact: loop time of the last bytes from the server.
         relists: whole lists after the first, by the row of the table that led to them.
         resource_version: what the cache stands at.
         ignored, rewinds, poisoned: counted since the start.
@@ -129,6 +134,7 @@ class ReflectorHealth:
     since: float = 0.0
     reason: str = ""
     denied: bool = False
+    contact: float = 0.0
     relists: dict[str, int] = field(default_factory=dict)
     resource_version: str = ""
     ignored: int = 0
@@ -169,7 +175,9 @@ class Reflector:
         self._random = random
         self._timing = timing or Timing()
         self._clock = asyncio.get_running_loop().time
-        self._backoff = Backoff(clock=self._clock, random=random)
+        self._backoff = Backoff(
+            base=self._timing.backoff_base, cap=self._timing.backoff_cap, clock=self._clock, random=random
+        )
         self._relist_pace = Backoff(
             base=self._timing.relist_base,
             cap=self._timing.relist_cap,
@@ -181,7 +189,7 @@ class Reflector:
         self._streaming_off_until = 0.0
         self._stall = self._timing.stall
         self._stalled = False  # nothing was heard since the last watch ended in silence
-        self._expiries = 0  # in a row
+        self._expired_at: float | None = None
         self._relist_at: float | None = None
         self._relist_next = False  # the relist comes before the stall limit
         self._cause = ""  # the row that led to the list under way
@@ -190,6 +198,7 @@ class Reflector:
         self._silence: asyncio.Timeout | None = None  # runs while a watch is read
         self._interrupt: Signal | None = None
         self._fresh: Table | None = None  # the list that was read and is not swapped in yet
+        self._nameless = 0  # poison in that list whose key is unreadable
         self._result = ListResult()
         self._list_started = 0.0
         self._delay = 0.0
@@ -210,8 +219,8 @@ class Reflector:
             await self._drop_stream()
 
     def suspect_rewind(self, reason: str) -> None:
-        """An own write came back with a version below the cache's: look at the most recent list soon."""
-        if isinstance(self._state, Watching) and self._interrupt is None:
+        """An own write came back with a version below the cache's: look for proof when next watching."""
+        if self._interrupt is None:
             self._interrupt = WriteBehind(reason)
             if self._silence is not None:
                 self._silence.reschedule(self._clock())
@@ -233,6 +242,8 @@ class Reflector:
         return Elapsed()
 
     async def _take(self, signal: Signal) -> None:
+        if isinstance(self._state, Watching):
+            self._state = Watching(self.store.version)  # whatever ended the watch, it got this far
         taken = step(self._state, signal, streaming=self._may_stream())
         match taken.action:
             case Action.REPLACE | Action.REWIND:
@@ -264,10 +275,10 @@ class Reflector:
             case Pause.SPREAD:
                 return timing.small_jitter * self._random()
             case Pause.CAP:
-                return CAP * (1.0 + self._random())
+                return timing.backoff_cap * (1.0 + self._random())
             case Pause.EXPIRED:
-                self._expiries += 1
-                if self._expiries == 1:
+                before, self._expired_at = self._expired_at, self._clock()
+                if before is None or self._expired_at - before > RESET_AFTER:
                     return max(timing.expired_jitter * self._random(), state.floor)
         return self._backoff.delay(state.floor)
 
@@ -277,7 +288,7 @@ class Reflector:
     # --- lists ---
 
     async def _list(self, listing: Listing) -> Signal:
-        table, self._fresh = self.store.new_table(), None
+        table, self._fresh, self._nameless = self.store.new_table(), None, 0
         self._result, self._list_started = ListResult(), self._clock()
         if listing.strategy is Strategy.STREAM:
             failed = await self._read_streaming_list(listing, table)
@@ -289,9 +300,12 @@ class Reflector:
                 async for items in pages:
                     for item in items:
                         self._keep(item, table)
-        self._fresh = table
+        self._fresh, self._relist_at = table, None
         self._backoff.healthy()
+        self.health.contact = self._clock()
         version, seen = self._result.version, self.store.version
+        if not version and version_number(seen) is not None:
+            return NotAList(f"the list has no resourceVersion, where the cache stands at {seen}")
         if self.store.synced and is_older(version, seen):
             return OlderList(f"the list is of version {version}, the cache of {seen}", version)
         return ListDone(version=version)
@@ -318,6 +332,9 @@ class Reflector:
                             return signal_of_status(frame.status, self.name, listing)
                         elif isinstance(frame, WatchEvent) and frame.type == "DELETED":
                             table.remove(frame.object.key)
+                        elif isinstance(frame, Poison) and frame.deleted and frame.key:
+                            table.remove(frame.key)
+                            self._set_aside(frame)
                         else:
                             self._keep(frame.object if isinstance(frame, WatchEvent) else frame, table)
                             grew = True
@@ -340,7 +357,9 @@ class Reflector:
             else:
                 table.put(item.key, kept)
                 return
-        if item.key and not item.deleted:
+        if not item.key:
+            self._nameless += 1
+        else:
             if (last := self.store.table.objects.get(item.key)) is not None:
                 table.put(item.key, last)
             table.quarantined[item.key] = item.error
@@ -353,13 +372,21 @@ class Reflector:
         changes: list[Event[KubeObject]] = []
         added = updated = deleted = 0
         if not first:
-            for count, (key, before, after) in enumerate(differences(store.table, table), 1):
+            if self._nameless:  # one of those may be any object that the list seems to lack
+                for key, held in store.table.objects.items():
+                    if key not in table.objects:
+                        table.put(key, held)
+            for difference in differences(store.table, table, pause_every=_SLICE):
+                if difference is None:
+                    await asyncio.sleep(0)
+                    continue
+                key, before, after = difference
                 added += before is None
                 deleted += after is None
                 updated += before is not None and after is not None
                 changes += _events(key, before, after, Source.RELIST)
-                if not count % _SLICE:
-                    await asyncio.sleep(0)
+        if self._nameless:
+            self._schedule_relist()
         recipients = self._sink.recipients()
         seen = store.version
         store.swap(table, result.version)
@@ -373,7 +400,6 @@ class Reflector:
             self._sink.listed(self)
         else:
             self.health.relists[self._cause] = self.health.relists.get(self._cause, 0) + 1
-        self._expiries, self._relist_at = 0, None
         self._observe(
             Listed(
                 self.name,
@@ -406,6 +432,7 @@ class Reflector:
         return Proved()
 
     async def _open(self, version: str, *, initial_events: bool = False) -> _Stream:
+        await self._drop_stream()
         least, most = self._timing.watch_lifetime
         response = await self._listwatch.watch(
             version,
@@ -423,10 +450,18 @@ class Reflector:
             await stream.response.close()
 
     async def _watch(self, version: str) -> Signal:
-        heard = self._stream is not None  # a streaming list has shown that it lives
+        listed = self._stream is not None  # a streaming list has shown that it lives
+        if self._interrupt is not None:
+            await self._drop_stream()
+            return self._silent()
         # Opening may wait for admission, which is no silence of the server's.
         stream = self._stream or await self._open(version)
         clock, started = self._clock, self._clock()
+
+        def lived() -> bool:
+            """Whether it brought something, or lasted: a blank line is neither."""
+            return listed or self.store.version != version or clock() - started >= self._timing.lived
+
         try:
             async with asyncio.timeout_at(self._deadline()) as silence:
                 self._silence = silence
@@ -435,8 +470,9 @@ class Reflector:
                         return ending
                 stream.rest = ()
                 async for chunk in stream.response.chunks():
+                    self.health.contact = clock()
                     if not stream.heard:
-                        heard = stream.heard = True
+                        stream.heard = True
                         self._stalled, self._stall = False, self._timing.stall
                         self._recovered()
                     silence.reschedule(self._deadline())
@@ -445,22 +481,21 @@ class Reflector:
                             return ending
                 if not stream.heard and clock() - started >= self._timing.stall:
                     return self._silence_ended()
-                lived = heard or clock() - started >= self._timing.lived
                 if stream.decoder.cut:
-                    return Cut("the stream ended in the middle of a frame", lived, self.store.version)
-                return Closed("" if lived else "the watch ended at once", lived, self.store.version)
+                    return Cut("the stream ended in the middle of a frame", lived(), self.store.version)
+                reason = "" if lived() else "the watch ended at once"
+                return Closed(reason, lived(), self.store.version)
         except TimeoutError:
             return self._silent()
         except ConnectionLost as error:
-            lived = heard or clock() - started >= self._timing.lived
-            return Cut(str(error), lived, self.store.version)
+            return Cut(str(error), lived(), self.store.version)
         finally:
             self._silence = None
             await self._drop_stream()
 
     def _recovered(self) -> None:
-        if self.health.reason:
-            self.health.reason = ""
+        if self.health.reason or self.health.denied:
+            self.health.reason, self.health.denied = "", False
             self._sink.moved(self)
 
     def _deadline(self) -> float:
@@ -490,11 +525,12 @@ class Reflector:
         if isinstance(frame, WatchEvent):
             try:
                 self._apply(frame)
-            except PoisonObject as error:
-                frame = Poison(frame.object.key, error)
-            else:
-                self._advance(frame.object.meta.resource_version)
-                return None
+            except PoisonObject as error:  # it does not fit here: no list would mend that
+                poison = Poison(frame.object.key, error)
+                self.store.table.quarantined[poison.key] = error
+                self._set_aside(poison)
+            self._advance(frame.object.meta.resource_version)
+            return None
         if isinstance(frame, Bookmark):
             self._advance(frame.resource_version)
             return None
@@ -506,11 +542,14 @@ class Reflector:
         elif frame.key:
             table.quarantined[frame.key] = frame.error
         self._set_aside(frame)
+        self._schedule_relist()
+        return None
+
+    def _schedule_relist(self) -> None:
         if self._relist_at is None:
             self._relist_at = self._clock() + self._relist_pace.delay()
             if self._silence is not None:
                 self._silence.reschedule(self._deadline())
-        return None
 
     def _advance(self, version: str) -> None:
         self.store.version = self.health.resource_version = later(version, self.store.version)

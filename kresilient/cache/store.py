@@ -14,7 +14,7 @@ from ..api.objects import KubeObject
 from ..api.resources import Key
 from .index import Extract, Index
 
-__all__ = ["Store", "Table"]
+__all__ = ["Store", "Table", "differences"]
 
 IndexFailure = Callable[[str, Key, Exception], None]
 
@@ -22,22 +22,29 @@ IndexFailure = Callable[[str, Key, Exception], None]
 class Table:
     """One consistent state: objects, their order, and their indexes."""
 
-    __slots__ = ("_failed", "_indexes", "_namespaces", "_order", "objects", "quarantined")
+    __slots__ = ("_changes", "_failed", "_indexes", "_namespaces", "_order", "objects", "quarantined")
 
     def __init__(self, indexes: Mapping[str, Extract], failed: IndexFailure) -> None:
         self.objects: dict[Key, KubeObject] = {}
         self.quarantined: dict[Key, PoisonObject] = {}
         self._indexes = {name: Index(extract) for name, extract in indexes.items()}
         self._namespaces: dict[str, set[Key]] = {}
-        self._order: list[Key] | None = None  # sorted keys, made when first asked for and then kept
+        self._changes = 0  # of the set of keys
+        # The sorted keys, made when first asked for and then kept, and the change they stand at: a thread
+        # may have sorted them while one came, and what it made is then not used again.
+        self._order: tuple[int, list[Key]] | None = None
         self._failed = failed
 
     def put(self, key: Key, obj: KubeObject) -> None:
-        if key not in self.objects:
+        if key in self.objects:
+            self.objects[key] = obj
+        else:
             self._namespaces.setdefault(obj.meta.namespace, set()).add(key)
-            if self._order is not None:
-                self._order.insert(bisect_left(self._order, key), key)
-        self.objects[key] = obj
+            order = self._kept_order()
+            self.objects[key] = obj
+            if order is not None:
+                order.insert(bisect_left(order, key), key)
+            self._changed(order)
         for name, index in self._indexes.items():
             if (error := index.put(key, obj)) is not None:
                 self._failed(name, key, error)
@@ -46,15 +53,17 @@ class Table:
 
     def remove(self, key: Key) -> KubeObject | None:
         self.quarantined.pop(key, None)
+        order = self._kept_order()
         obj = self.objects.pop(key, None)
         if obj is None:
             return None
+        if order is not None:
+            del order[bisect_left(order, key)]
+        self._changed(order)
         keys = self._namespaces[obj.meta.namespace]
         keys.discard(key)
         if not keys:
             del self._namespaces[obj.meta.namespace]
-        if self._order is not None:
-            del self._order[bisect_left(self._order, key)]
         for index in self._indexes.values():
             index.remove(key)
         return obj
@@ -63,9 +72,19 @@ class Table:
         """The keys, of one namespace or all, in order; a list of the caller's own."""
         if namespace is not None:
             return sorted(self._namespaces.get(namespace, ()))
-        if self._order is None:
-            self._order = sorted(self.objects)
-        return self._order.copy()
+        changes, order = self._changes, self._kept_order()
+        if order is None:
+            order = sorted(self.objects)
+            self._order = (changes, order)
+        return order.copy()
+
+    def _kept_order(self) -> list[Key] | None:
+        kept = self._order
+        return kept[1] if kept is not None and kept[0] == self._changes else None
+
+    def _changed(self, order: list[Key] | None) -> None:
+        self._changes += 1
+        self._order = None if order is None else (self._changes, order)
 
     def by_index(self, name: str, value: Hashable) -> list[Key]:
         return self._indexes[name].keys(value)
@@ -97,16 +116,26 @@ class Store:
         self.synced = True
 
 
-def differences(old: Table, new: Table) -> Iterator[tuple[Key, KubeObject | None, KubeObject | None]]:
+Difference = tuple[Key, KubeObject | None, KubeObject | None]
+
+
+def differences(old: Table, new: Table, *, pause_every: int) -> Iterator[Difference | None]:
     """(key, before, after) for every object that is not the same in both; deletes come first.
 
-    The bytes decide, not the version: a server whose history went back may have used a version twice. An
-    object that is only quarantined in the new table keeps its last good state there, and is no difference.
+    The bytes decide, not the version: a server whose history went back may have used a version twice. None
+    comes after every *pause_every* keys compared, for others to have a turn.
     """
+    compared = 0
     for key, before in old.objects.items():
         if key not in new.objects:
             yield key, before, None
+        compared += 1
+        if not compared % pause_every:
+            yield None
     for key, after in new.objects.items():
         held = old.objects.get(key)
         if held is None or (held is not after and held.raw != after.raw):
             yield key, held, after
+        compared += 1
+        if not compared % pause_every:
+            yield None

@@ -43,6 +43,7 @@ class Feed:
         self._backlog: Backlog[KubeObject] = Backlog(max_backlog)
         self._changed = asyncio.Event()
         self._caught_up = asyncio.Event()
+        self._all_given = self._dropped = False
         self.closed = False
         self.error: BaseException | None = None
 
@@ -73,6 +74,7 @@ class Feed:
 
     def drop(self) -> int:
         """Forget all that is pending; returns the number of changes dropped."""
+        self._dropped = True
         self._snapshots.clear()
         return self._backlog.clear()
 
@@ -92,7 +94,7 @@ class Feed:
             if (event := self._next()) is not None:
                 return event
             if self.closed:
-                self._caught_up.set()
+                self.end()
                 return None
             self._changed.clear()
             await self._changed.wait()
@@ -108,9 +110,17 @@ class Feed:
         return following
 
     async def caught_up(self) -> None:
-        """Wait until every initial event was handled (or the feed ended)."""
+        """Wait until every initial event was handled. Raises `LifecycleError` where the feed ends before."""
         self._check_caught_up()
         await self._caught_up.wait()
+        if not self._all_given:
+            raise LifecycleError(
+                f"the handler {self.name} of {self.informer} was closed before it was given all there was"
+            )
+
+    def end(self) -> None:
+        """Nobody takes from here any more."""
+        self._caught_up.set()
 
     def _next(self) -> Event[KubeObject] | None:
         while self._snapshots:
@@ -123,7 +133,8 @@ class Feed:
         return self._backlog.pop()
 
     def _check_caught_up(self) -> None:
-        if self._complete and not self._snapshots and not self._initial_out:
+        if self._complete and not self._snapshots and not self._initial_out and not self._dropped:
+            self._all_given = True
             self._caught_up.set()
 
 
@@ -193,6 +204,11 @@ class Subscription(Generic[T]):
         ]
 
     @property
+    def closed(self) -> bool:
+        """Whether it takes no more changes."""
+        return self._feed.closed
+
+    @property
     def pending(self) -> int:
         """Changes that wait for the handler, not counting those of the first snapshot."""
         return self._feed.pending
@@ -200,7 +216,8 @@ class Subscription(Generic[T]):
     async def synced(self, timeout: float | None = None) -> None:
         """Wait until the handler has been given everything the cache held when it synced.
 
-        *timeout* is in seconds. Raises `SyncError` where it passes. Cancelled: nothing has changed.
+        *timeout* is in seconds. Raises `SyncError` where it passes, `LifecycleError` where the handler is
+        closed before. Cancelled: nothing has changed.
         """
         try:
             async with asyncio.timeout(timeout):
@@ -214,35 +231,44 @@ class Subscription(Generic[T]):
     async def close(self, *, drain: bool = False, timeout: float = 10.0) -> None:
         """Stop. With *drain*, pending events are handled first, for at most *timeout* seconds.
 
-        A handler that is running is waited for within the same time, then cancelled. Idempotent. Cancelled:
-        the handlers are cancelled at once.
+        A handler that is running is waited for within the same time, then cancelled, and given up after as
+        long again. Called from one of its own handlers it waits for none: they end after the events that
+        they have. Idempotent. Cancelled: the handlers are cancelled at once.
         """
+        await self._end(drain=drain, timeout=timeout, caller=asyncio.current_task())
+
+    async def _end(self, *, drain: bool, timeout: float, caller: asyncio.Task[Any] | None) -> None:
+        """`close`, on behalf of *caller*, who may be one of the handlers."""
         self._left(self._feed)
         self._feed.close()
         if not drain:
             self._feed.drop()
-        current = asyncio.current_task()
-        workers = [worker for worker in self._workers if not worker.done() and worker is not current]
+        if caller in self._workers:
+            return
+        workers = [worker for worker in self._workers if not worker.done()]
+        if not workers:
+            return
         try:
-            if workers:
-                await asyncio.wait(workers, timeout=timeout)
+            await asyncio.wait(workers, timeout=timeout)
         finally:
             for worker in workers:
                 worker.cancel()
-        if workers:
-            await asyncio.wait(workers)
+        await asyncio.wait(workers, timeout=timeout)
 
     async def _work(self) -> None:
         clock = asyncio.get_running_loop().time
         turn = clock() + _SLICE
-        while (event := await self._feed.take()) is not None:
-            following: Event[KubeObject] | None = event
-            while following is not None:
-                await self._handle(following)
-                following = self._feed.done(following)
-                if clock() > turn:
-                    await asyncio.sleep(0)
-                    turn = clock() + _SLICE
+        try:
+            while (event := await self._feed.take()) is not None:
+                following: Event[KubeObject] | None = event
+                while following is not None:
+                    await self._handle(following)
+                    following = self._feed.done(following)
+                    if clock() > turn:
+                        await asyncio.sleep(0)
+                        turn = clock() + _SLICE
+        finally:
+            self._feed.end()
 
     async def _handle(self, event: Event[KubeObject]) -> None:
         try:

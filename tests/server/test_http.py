@@ -287,6 +287,6 @@ items:
     pod = server.get("v1/pods", "default/a")
     assert pod is not None
     assert pod["status"]["phase"] == "Running"
-    (tmp_path / "bad.yaml").write_text("kind: Gizmo\napiVersion: v1\n")
+    (tmp_path / "bad.yaml").write_text("{kind: Gizmo, apiVersion: v1, metadata: {name: g}}")
     with pytest.raises(ValueError, match="nothing serves Gizmo"):
         server.load(tmp_path / "bad.yaml")
