@@ -632,8 +632,8 @@ class Client:
         ]
         answer = await self._call(request, repeatable=write.repeatable)
         try:
-            obj = self._decoded(answer, where)
-        except WireError as error:
+            obj = _object_written(answer, where)
+        except PoisonObject as error:
             raise OutcomeUnknown(f"{request.what}: done, but its answer cannot be read: {error}") from error
         version = obj.resource_version
         if "dryRun" not in dict(request.query) and version != write.sent_version:

@@ -58,16 +58,22 @@ class Index:
             values = (extracted,) if isinstance(extracted, str) else tuple(dict.fromkeys(extracted))
         except Exception as caught:  # the user's function; what it raised is handed to the caller
             values, error = (), caught
-        if values != self._values.get(key, ()):
-            self.remove(key)
-            for value in values:
+        before = self._values.get(key, ())
+        if values != before:
+            for value in values:  # first in, then out: a reader in another thread always finds it somewhere
                 self._buckets.setdefault(value, set()).add(key)
+            self._drop(key, (value for value in before if value not in values))
             if values:
                 self._values[key] = values
+            else:
+                self._values.pop(key, None)
         return error
 
     def remove(self, key: Key) -> None:
-        for value in self._values.pop(key, ()):
+        self._drop(key, self._values.pop(key, ()))
+
+    def _drop(self, key: Key, values: Iterable[Hashable]) -> None:
+        for value in values:
             bucket = self._buckets[value]
             bucket.discard(key)
             if not bucket:

@@ -415,20 +415,21 @@ class Informer(Generic[T]):
     def get(self, key: Key) -> T | None:
         """The object of this key, or None where there is none.
 
-        Raises `NotSyncedError` before the first list is complete, and `PoisonObject` for an object that
-        exists but does not decode.
+        Raises `NotSyncedError` before the first list is complete, `PoisonObject` for an object that exists
+        but does not decode, and `ConfigError` for a namespace that this informer does not hold.
         """
         store = self._only
         if store is None or not store.synced:
             store = self._store_of(key)
-            if store is None:
-                return None
         table = store.table
         if table.quarantined and (poison := table.quarantined.get(key)) is not None:
             raise PoisonObject(f"{self._describe}: {key} is set aside: {poison}")
         obj = table.objects.get(key)
         if obj is None:
-            split_key(key)
+            namespace, _ = split_key(key)
+            shared = self._started()
+            if shared.options.namespaces is not None:
+                self._held(shared, namespace)
             return None
         return self._out(obj)
 
@@ -442,7 +443,7 @@ class Informer(Generic[T]):
         """The objects, of one *namespace* or all, in key order.
 
         Selectors are evaluated here. Raises `SelectorError` for one that does not parse or cannot be
-        matched here, and `NotSyncedError`.
+        matched here, `ConfigError` for a namespace that this informer does not hold, and `NotSyncedError`.
         """
         shared = self._readable()
         labels = None if label_selector is None else _labels(label_selector)
@@ -481,6 +482,8 @@ class Informer(Generic[T]):
     def keys(self, *, namespace: str | None = None) -> builtins.list[Key]:
         """The keys, of one *namespace* or all, in order."""
         shared = self._readable()
+        if namespace is not None:
+            self._held(shared, namespace)
         keys = [key for store in shared.stores for key in store.table.keys(namespace)]
         return sorted(keys) if len(shared.stores) > 1 else keys
 
@@ -605,15 +608,24 @@ class Informer(Generic[T]):
             )
         return shared
 
-    def _store_of(self, key: Key) -> Store | None:
+    def _held(self, shared: SharedInformer, namespace: str | None) -> str | None:
+        """*namespace*, which this cache holds; raises where it cannot know of it."""
+        places = shared.options.namespaces
+        if places is not None and namespace not in places:
+            raise ConfigError(
+                f"the informer of {self._describe} holds the namespaces {', '.join(places)}, not {namespace}"
+            )
+        return namespace
+
+    def _store_of(self, key: Key) -> Store:
         shared = self._readable()
         if self._only is not None:
             return self._only
-        namespace, _ = split_key(key)
-        reflector = shared.reflectors.get(namespace)
-        return reflector.store if reflector is not None else None
+        return shared.reflectors[self._held(shared, split_key(key)[0])].store
 
     def _objects(self, shared: SharedInformer, namespace: str | None) -> builtins.list[KubeObject]:
+        if namespace is not None:
+            self._held(shared, namespace)
         found: builtins.list[KubeObject] = []
         for store in shared.stores:
             table = store.table

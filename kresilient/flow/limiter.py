@@ -29,7 +29,7 @@ class Limiter:
     Raises `ConfigError` unless qps > 0 and burst >= 1.
     """
 
-    __slots__ = ("_loop", "_meter", "_turn", "_waiting", "burst", "qps")
+    __slots__ = ("__weakref__", "_loop", "_meter", "_turn", "_waiting", "burst", "qps")
 
     def __init__(self, qps: float | None = 20.0, burst: int = 40) -> None:
         if qps is not None and not (qps > 0 and math.isfinite(qps)):
