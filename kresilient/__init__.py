@@ -19,10 +19,10 @@ _HOMES = {
     "ClusterConfig": "transport.config",
     "ConfigError": "api.errors",
     "Conflict": "api.errors",
-    "connect": "client",
+    "connect": "connection",
     "ConnectFailed": "api.errors",
     "ConnectionLost": "api.errors",
-    "ConnectOptions": "client",
+    "ConnectOptions": "connection",
     "Event": "cache.events",
     "EventStream": "cache.subscription",
     "EventType": "cache.events",
@@ -33,7 +33,7 @@ _HOMES = {
     "Impersonation": "transport.config",
     "IndexSpec": "cache.index",
     "Informer": "cache.informer",
-    "InformerHealth": "cache.informer",
+    "InformerHealth": "cache.health",
     "Invalid": "api.errors",
     "InvalidName": "api.errors",
     "KresilientError": "api.errors",
@@ -166,9 +166,9 @@ if TYPE_CHECKING:
     from .cache.events import Event as Event
     from .cache.events import EventType as EventType
     from .cache.events import Source as Source
+    from .cache.health import InformerHealth as InformerHealth
     from .cache.index import IndexSpec as IndexSpec
     from .cache.informer import Informer as Informer
-    from .cache.informer import InformerHealth as InformerHealth
     from .cache.intake import Transform as Transform
     from .cache.subscription import EventStream as EventStream
     from .cache.subscription import Subscription as Subscription
@@ -178,10 +178,10 @@ if TYPE_CHECKING:
     from .client import (
         ClientHealth as ClientHealth,
     )
-    from .client import (
+    from .connection import (
         ConnectOptions as ConnectOptions,
     )
-    from .client import (
+    from .connection import (
         connect as connect,
     )
     from .flow.limiter import Limiter as Limiter

@@ -13,8 +13,7 @@ import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Self, TypedDict, TypeVar, Unpack, cast, overload
+from typing import Any, Self, TypeVar, cast, overload
 
 import msgspec
 
@@ -34,10 +33,14 @@ from .api.objects import Header, KubeObject
 from .api.resources import Key, Resource
 from .api.versions import is_older
 from .api.views import View, resource_of, view_of
+from .cache.health import InformerHealth
 from .cache.index import IndexSpec
-from .cache.informer import Informer, InformerHealth, InformerOptions, SharedInformer, health_of
+from .cache.informer import Informer
 from .cache.intake import Transform
-from .cache.reflector import Reflector, Timing
+from .cache.options import InformerOptions
+from .cache.reflector import Reflector
+from .cache.shared import SharedInformer, health_of
+from .cache.timing import Timing
 from .discovery import Discovery
 from .flow.door import Answer, Door
 from .flow.limiter import Limiter
@@ -45,92 +48,14 @@ from .flow.retry import RetryPolicy
 from .observe.events import Observer, Observers, TaskCrashed
 from .observe.log import log_observer
 from .reads import ListCall, WatchStream
-from .transport.auth import Credentials
 from .transport.base import Request, Response, Transport
-from .transport.config import ClusterConfig, Impersonation
 from .verbs import Body, PatchType, Propagation, Write, WriteOptions
 
-__all__ = ["Client", "ClientHealth", "ConnectOptions", "connect"]
+__all__ = ["Client", "ClientHealth"]
 
 V = TypeVar("V", bound=View)
 ResourceName = str | Resource
 Selector = str | Mapping[str, Any] | LabelSelector
-
-
-class ConnectOptions(TypedDict, total=False):
-    """Which cluster, and as whom; see `kresilient.transport.load.load_config` for each."""
-
-    server: str | None
-    kubeconfig: str | Path | Mapping[str, Any] | None
-    context: str | None
-    token: str | None
-    token_file: str | Path | None
-    username: str | None
-    password: str | None
-    client_cert_file: str | Path | None
-    client_key_file: str | Path | None
-    credentials: Credentials | None
-    ca_file: str | Path | None
-    ca_data: bytes | str | None
-    insecure_skip_tls_verify: bool | None
-    tls_server_name: str | None
-    proxy: str | None
-    namespace: str | None
-    impersonate: Impersonation | str | None
-    user_agent: str | None
-    headers: Mapping[str, str] | None
-    compression: bool | None
-
-
-def connect(
-    configuration: Any = None,
-    *,
-    qps: float | None = 20.0,
-    burst: int = 40,
-    limiter: Limiter | None = None,
-    retry: RetryPolicy | None = None,
-    observers: Iterable[Observer] = (),
-    **options: Unpack[ConnectOptions],
-) -> Client:
-    """A client for the cluster that the arguments mean: in-cluster where the process runs in a pod, else
-    the kubeconfig's current context. Use it as `async with connect() as client:`.
-
-    Args:
-        configuration: a `ClusterConfig`, or a `Configuration` or `ApiClient` of `kubernetes_asyncio`,
-            taken as it is.
-        qps: requests a second that may leave, over all callers; None for no limit. Clients of one server
-            that are connected with the same figures on one event loop share them.
-        burst: requests that may leave at once after a rest.
-        limiter: a limiter of your own, instead of `qps` and `burst`.
-        retry: how often unary calls are tried.
-        observers: hear every event of `kresilient.observe.events`.
-        options: the cluster and the credentials; see `ConnectOptions`.
-
-    Nothing is read or sent before the client is entered; that raises `ConfigError` where no cluster is
-    configured or a setting cannot be used.
-    """
-
-    async def transport() -> tuple[Transport, str]:
-        from .transport.http import HttpTransport
-        from .transport.load import load_config
-
-        config: ClusterConfig = await load_config(configuration, **options)
-        return HttpTransport(config), config.namespace
-
-    client = Client(transport, qps=qps, burst=burst, limiter=limiter, retry=retry, observers=observers)
-    client._shares_limiter = limiter is None and qps is not None
-    return client
-
-
-_shared_limiters: weakref.WeakKeyDictionary[
-    asyncio.AbstractEventLoop, weakref.WeakValueDictionary[tuple[str, float | None, int], Limiter]
-] = weakref.WeakKeyDictionary()
-
-
-def _shared_limiter(server: str, mine: Limiter) -> Limiter:
-    """The limiter that clients of *server* with the same figures have on this loop; *mine* if it is new."""
-    known = _shared_limiters.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
-    return known.setdefault((server, mine.qps, mine.burst), mine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -698,6 +623,17 @@ class Client:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._crashes.append(f"{task.get_name()}: {error!r}")
             self.observers(TaskCrashed(task.get_name(), error))
+
+
+_shared_limiters: weakref.WeakKeyDictionary[
+    asyncio.AbstractEventLoop, weakref.WeakValueDictionary[tuple[str, float | None, int], Limiter]
+] = weakref.WeakKeyDictionary()
+
+
+def _shared_limiter(server: str, mine: Limiter) -> Limiter:
+    """The limiter that clients of *server* with the same figures have on this loop; *mine* if it is new."""
+    known = _shared_limiters.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
+    return known.setdefault((server, mine.qps, mine.burst), mine)
 
 
 def _version_of(reflector: Reflector, key: Key | None) -> str:

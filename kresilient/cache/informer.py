@@ -1,7 +1,6 @@
-"""Informers: a shared cache of one list of the server, read from memory, with a feed of its changes.
+"""Informers: handles on a shared cache, read from memory, with a feed of its changes.
 
-`SharedInformer` is the cache itself; `Informer` is the counted handle a user holds. Equal arguments share
-one cache, and so one watch; it stops when the last handle is closed.
+Equal arguments share one cache (`shared.py`), and so one watch; it stops when the last handle is closed.
 """
 
 from __future__ import annotations
@@ -10,14 +9,12 @@ import asyncio
 import builtins
 import os
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from functools import lru_cache
 from typing import Any, Generic, Self, TypeVar, cast
 
 from ..api.errors import (
     ConfigError,
-    KresilientError,
     LifecycleError,
     NotSyncedError,
     PoisonObject,
@@ -27,23 +24,18 @@ from ..api.errors import (
 from ..api.field_selectors import FieldSelector
 from ..api.label_selectors import LabelSelector
 from ..api.objects import KubeObject
-from ..api.resources import Key, Resource, join_key, split_key
+from ..api.resources import Key, join_key, split_key
 from ..api.views import View, view_of
-from ..flow.door import Door
-from ..observe.events import HandlerFailed, Observers
+from ..observe.events import Observers
 from .events import Event
-from .index import IndexSpec, parse_indexes
-from .intake import Intake, Transform
-from .listwatch import ListWatch
-from .reflector import Reflector, ReflectorHealth, Timing
+from .health import InformerHealth
+from .shared import SharedInformer, Spawn, health_of
 from .store import Store
 from .subscription import EventStream, Feed, Handlers, Subscription
 
-__all__ = ["Informer", "InformerHealth", "InformerOptions", "SharedInformer", "Spawn"]
+__all__ = ["Informer"]
 
 T = TypeVar("T")
-Spawn = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
-"""Starts a task that somebody owns, with a name."""
 
 _parsed_labels = lru_cache(maxsize=256)(LabelSelector.parse)
 _parsed_fields = lru_cache(maxsize=256)(FieldSelector.parse)
@@ -55,244 +47,6 @@ def _labels(selector: Any) -> LabelSelector:
 
 def _fields(selector: Any) -> FieldSelector:
     return _parsed_fields(selector) if isinstance(selector, str) else FieldSelector.parse(selector)
-
-
-@dataclass(frozen=True, slots=True)
-class InformerOptions:
-    """What an informer holds. Equal options share one cache.
-
-    Attributes:
-        resource: which collection.
-        namespaces: each watched by itself; None for all with one watch.
-        label_selector, field_selector: evaluated by the server.
-        index: declared indexes, name -> field path or function.
-        metadata_only: ask the server for `PartialObjectMetadata`: headers, annotations, owners, no body.
-        strip: field paths dropped on arrival.
-        transform: what is kept of each object, as a function.
-        view: keep the fields of this type only.
-        streaming: ask for streaming lists where the server has them.
-    """
-
-    resource: Resource
-    namespaces: tuple[str, ...] | None = None
-    label_selector: str = ""
-    field_selector: str = ""
-    index: tuple[tuple[str, Any], ...] = ()
-    metadata_only: bool = False
-    strip: tuple[str, ...] = ()
-    transform: Transform | None = None
-    view: type[View] | None = None
-    streaming: bool = True
-
-    @classmethod
-    def checked(
-        cls,
-        resource: Resource,
-        *,
-        namespaces: str | Iterable[str] | None,
-        label_selector: str | Any,
-        field_selector: str | Any,
-        index: IndexSpec,
-        strip: Iterable[str],
-        metadata_only: bool,
-        transform: Transform | None,
-        view: type[View] | None,
-        streaming: bool,
-    ) -> InformerOptions:
-        """The options, each checked before anything is sent.
-
-        Raises `SelectorError`, `InvalidName` or `ConfigError` with what is wrong.
-        """
-        if resource.subresource:
-            raise ConfigError(f"{resource} is a subresource: it cannot be listed, so no informer can hold it")
-        if isinstance(namespaces, str):
-            namespaces = (namespaces,)
-        places = None if namespaces is None else tuple(sorted(set(namespaces)))
-        if places is not None and not places:
-            raise ConfigError(f"namespaces= of an informer of {resource} is empty: leave it out for all")
-        for place in places or ():
-            resource.collection_path(place)
-        strip = (strip,) if isinstance(strip, str) else tuple(strip)
-        if metadata_only and view is not None:
-            raise ConfigError("metadata_only= and a View exclude each other: a View says what is kept")
-        intake = Intake(strip=strip, transform=transform, view=view, metadata_only=metadata_only)
-        parse_indexes(index)
-        named = dict(index) if not isinstance(index, Sequence) else {path: path for path in index}
-        for name, how in named.items():
-            if isinstance(how, str) and not intake.keeps(how):
-                raise ConfigError(f"the index {name!r} needs {how}, which this informer of {resource} drops")
-        return cls(
-            resource=resource,
-            namespaces=places,
-            label_selector="" if label_selector is None else str(LabelSelector.parse(label_selector)),
-            field_selector="" if field_selector is None else str(FieldSelector.parse(field_selector)),
-            index=tuple(sorted(named.items(), key=lambda item: item[0])),
-            metadata_only=metadata_only,
-            strip=strip,
-            transform=transform,
-            view=view,
-            streaming=streaming,
-        )
-
-    @property
-    def name(self) -> str:
-        """For messages: `v1/pods spec.nodeName=n1`."""
-        parts = [str(self.resource), *(self.namespaces or ()), self.label_selector, self.field_selector]
-        return " ".join(part for part in parts if part)
-
-
-@dataclass(frozen=True, slots=True)
-class InformerHealth:
-    """How an informer stands.
-
-    Attributes:
-        name: what it holds.
-        synced: whether it may be read.
-        reason: what the last fault said, `""` while all is well.
-        reflectors: one for each namespace, or one for all.
-        quarantined: keys of objects that do not decode, with the reason.
-        objects: how many it holds.
-    """
-
-    name: str
-    synced: bool
-    reason: str
-    objects: int
-    reflectors: tuple[ReflectorHealth, ...] = ()
-    quarantined: dict[Key, str] = field(default_factory=dict)
-
-
-class SharedInformer:
-    """The cache behind equal handles: one reflector a namespace, one store each, and the feeds."""
-
-    def __init__(
-        self,
-        options: InformerOptions,
-        door: Door,
-        *,
-        observe: Observers,
-        random: Callable[[], float],
-        spawn: Spawn,
-        timing: Timing | None = None,
-    ) -> None:
-        self.options = options
-        self.name = options.name
-        self.handles = 0
-        self.error: BaseException | None = None
-        self._stopped = False
-        self._observe = observe
-        self._spawn = spawn
-        self._feeds: dict[Feed, None] = {}
-        self._changed = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
-        indexes = parse_indexes(dict(options.index))
-        self.intake = intake = Intake(
-            strip=options.strip,
-            transform=options.transform,
-            view=options.view,
-            metadata_only=options.metadata_only,
-        )
-        self.reflectors: dict[str | None, Reflector] = {}
-        for namespace in options.namespaces or (None,):
-            self.reflectors[namespace] = Reflector(
-                f"{self.name} in {namespace}" if len(options.namespaces or ()) > 1 else self.name,
-                ListWatch(
-                    door,
-                    options.resource,
-                    namespace=namespace,
-                    label_selector=options.label_selector,
-                    field_selector=options.field_selector,
-                    metadata_only=options.metadata_only,
-                ),
-                Store(indexes, self._index_failed),
-                self,
-                intake=intake,
-                observe=observe,
-                random=random,
-                timing=timing,
-                streaming=options.streaming,
-            )
-        self.stores = [reflector.store for reflector in self.reflectors.values()]
-
-    def start(self) -> None:
-        for reflector in self.reflectors.values():
-            task = self._spawn(reflector.run(), f"kresilient reflector {reflector.name}")
-            task.add_done_callback(self._ended)
-            self._tasks.append(task)
-
-    async def stop(self) -> None:
-        """Stop following; the feeds end. Cancelled: the reflectors are cancelled already."""
-        self._stopped = True
-        self._changed.set()
-        for task in self._tasks:
-            task.cancel()
-        for feed in tuple(self._feeds):
-            feed.close()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-
-    @property
-    def synced(self) -> bool:
-        return all(store.synced for store in self.stores)
-
-    @property
-    def reason(self) -> str:
-        """What keeps it from being well, in the words of the last fault."""
-        if self.error is not None:
-            return f"the reflector crashed: {self.error!r}"
-        return "; ".join(r.health.reason for r in self.reflectors.values() if r.health.reason)
-
-    async def wait_synced(self, *, fail_fast: bool) -> None:
-        while not self.synced:
-            if self._stopped:
-                raise LifecycleError(f"the informer of {self.name} was closed before it had synced")
-            if self.error is not None:
-                raise SyncError(f"{self.name} cannot sync: {self.reason}") from self.error
-            if fail_fast and any(r.health.denied for r in self.reflectors.values()):
-                raise SyncError(f"{self.name} cannot sync: {self.reason}")
-            self._changed.clear()
-            await self._changed.wait()
-
-    # --- feeds ---
-
-    def attach(self, feed: Feed) -> None:
-        """Bring *feed* up to date and keep it so."""
-        self._feeds[feed] = None
-        complete = self.synced
-        listed = [store for store in self.stores if store.synced]
-        for store in listed:
-            feed.begin(store.table.objects.values(), complete=complete)
-
-    def detach(self, feed: Feed) -> None:
-        self._feeds.pop(feed, None)
-
-    # --- the reflectors' sink ---
-
-    def listed(self, reflector: Reflector) -> None:
-        complete = self.synced
-        for feed in tuple(self._feeds):
-            feed.begin(reflector.store.table.objects.values(), complete=complete)
-        self._changed.set()
-
-    def recipients(self) -> list[Callable[[Event[KubeObject]], None]]:
-        return [feed.push for feed in tuple(self._feeds)]  # a stream that is dropped leaves at any moment
-
-    def moved(self, _reflector: Reflector) -> None:
-        self._changed.set()
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.error = error
-            for store in self.stores:
-                store.synced = False  # what nobody keeps fresh is not to be read
-            crashed = KresilientError(f"the informer of {self.name} crashed: {error!r}")
-            crashed.__cause__ = error
-            for feed in tuple(self._feeds):
-                feed.close(crashed)
-            self._changed.set()
-
-    def _index_failed(self, index: str, key: Key, error: Exception) -> None:
-        self._observe(HandlerFailed(self.name, f"index {index}", key, error))
 
 
 _LIVE: weakref.WeakSet[Informer[Any]] = weakref.WeakSet()
@@ -660,21 +414,3 @@ class Informer(Generic[T]):
             return cast(Event[T], event)
         old = None if event.old is None else self._out(event.old)
         return Event(event.type, event.key, self._out(event.object), old, event.initial, event.source)
-
-
-def _hashable(selector: str | Mapping[str, Any] | LabelSelector) -> str | LabelSelector:
-    return LabelSelector.parse(selector) if isinstance(selector, Mapping) else selector
-
-
-def health_of(shared: SharedInformer) -> InformerHealth:
-    """How *shared* stands now."""
-    return InformerHealth(
-        name=shared.name,
-        synced=shared.synced,
-        reason=shared.reason,
-        objects=sum(len(store.table.objects) for store in shared.stores),
-        reflectors=tuple(reflector.health for reflector in shared.reflectors.values()),
-        quarantined={
-            key: str(error) for store in shared.stores for key, error in store.table.quarantined.items()
-        },
-    )

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ..api.errors import ApiError, KresilientError, Status, TransportError, WireError, api_error
+from ..api.errors import (
+    ApiError,
+    ConfigError,
+    KresilientError,
+    Status,
+    TransportError,
+    WireError,
+    api_error,
+)
 from ..api.errors import Expired as ExpiredError
 from ..api.errors import Unauthorized as UnauthorizedError
 from ..api.resources import Resource
@@ -29,6 +38,11 @@ from .states import (
 
 __all__ = ["ListResult", "ListWatch", "SnapshotLost", "signal_of", "signal_of_status"]
 
+_ANSWER_WITHIN: Final = 75.0
+"""Seconds for a list to begin: kube-apiserver gives up by itself after 60 (`--request-timeout`)."""
+
+_ANSWER_LIMIT: Final = 600.0
+
 _PARTIAL: Final = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 
 
@@ -50,7 +64,10 @@ class ListWatch:
 
     Args:
         page_size: objects a page, where a list comes in pages.
-        stall: seconds of silence within a list after which it is given up.
+        stall: seconds of silence within the body of a list after which it is given up.
+
+    A server may encode a whole list before it sends the first byte. So a list gets 75 s to begin, twice as
+    long after each one that did not (up to 600 s), and later no less than twice what the last one took.
     """
 
     def __init__(
@@ -70,6 +87,7 @@ class ListWatch:
         self._resource = str(resource)
         self._page_size = page_size
         self._stall = stall
+        self._answer_within = _ANSWER_WITHIN
         self._selectors = tuple(
             (name, text)
             for name, text in (("labelSelector", label_selector), ("fieldSelector", field_selector))
@@ -87,12 +105,13 @@ class ListWatch:
         token = ""
         while True:
             query = self._page_query(listing, token)
-            request = self._request("list", query, self._list_headers, stall=self._stall)
+            request = self._list_request(query)
             try:
-                response = await self._door.open(request, admit=not token)
+                response = await self._begin(request, admit=not token)
             except ExpiredError as error:
                 if token:
-                    raise SnapshotLost(f"{request.what}: the page token expired: {error}") from error
+                    text = f"{request.what}: the page token expired"
+                    raise SnapshotLost(f"{text}: {error}", brief=f"{text}: {error.brief}") from error
                 raise
             try:
                 decoder = ListDecoder()
@@ -117,13 +136,26 @@ class ListWatch:
                 raise WireError(f"{request.what}: the server gave the same page token twice")
             token = meta.continue_token
 
+    async def _begin(self, request: Request, *, admit: bool) -> Response:
+        """Open a list, and learn from it how long the next one may take to begin."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        try:
+            response = await self._door.open(request, admit=admit)
+        except TransportError as error:
+            if error.overdue:
+                self._answer_within = min(2 * self._answer_within, _ANSWER_LIMIT)
+            raise
+        self._answer_within = min(max(_ANSWER_WITHIN, 2 * (clock() - began)), _ANSWER_LIMIT)
+        return response
+
     async def newest_version(self) -> str:
         """The version the server stands at, by a most recent list of one object.
 
         Raises what the door raises, and `WireError`.
         """
         query = (*self._selectors, ("limit", "1"))
-        request = self._request("list", query, self._list_headers, stall=self._stall)
+        request = self._list_request(query)
         async with await self._door.open(request) as response:
             decoder = ListDecoder()
             decoder.feed(await response.read())
@@ -147,7 +179,19 @@ class ListWatch:
             query.append(("resourceVersion", version))
         if initial_events:
             query += [("sendInitialEvents", "true"), ("resourceVersionMatch", "NotOlderThan")]
-        return await self._door.open(self._request("watch", tuple(query), self._watch_headers, stall=stall))
+        return await self._door.open(
+            Request(
+                "GET",
+                self._path,
+                tuple(query),
+                self._watch_headers,
+                verb="watch",
+                resource=self._resource,
+                streaming=True,
+                timeout=None,
+                stall=stall,
+            )
+        )
 
     def _page_query(self, listing: Listing, token: str) -> tuple[tuple[str, str], ...]:
         query = list(self._selectors)
@@ -162,19 +206,17 @@ class ListWatch:
             query = [*self._selectors, ("limit", str(self._page_size)), ("continue", token)]
         return tuple(query)
 
-    def _request(
-        self, verb: str, query: tuple[tuple[str, str], ...], headers: Mapping[str, str], *, stall: float
-    ) -> Request:
+    def _list_request(self, query: tuple[tuple[str, str], ...]) -> Request:
         return Request(
             "GET",
             self._path,
             query,
-            headers,
-            verb=verb,
+            self._list_headers,
+            verb="list",
             resource=self._resource,
-            streaming=verb == "watch",
             timeout=None,
-            stall=stall,
+            stall=self._stall,
+            answer_within=self._answer_within,
         )
 
 
@@ -184,7 +226,9 @@ def _accept(kind: str) -> Mapping[str, str]:
 
 def signal_of(error: KresilientError, listing: Listing | None) -> Signal:
     """What *error*, met while *listing* or else watching, is to the state machine."""
-    reason = str(error)
+    reason = error.brief
+    if isinstance(error, ConfigError) or (isinstance(error, TransportError) and error.permanent):
+        return Denied(reason)  # it stays wrong until somebody mends it
     if isinstance(error, SnapshotLost):
         return PageExpired(reason)
     if isinstance(error, WireError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from cachetools import LRUCache
@@ -19,7 +19,7 @@ from ..api.objects import KubeObject
 from ..api.resources import Key
 from ..api.versions import is_newer, is_older, later, version_number
 from ..api.wire import Bookmark, Item, Poison, WatchDecoder, WatchError, WatchEvent, WatchFrame
-from ..flow.backoff import BASE, CAP, RESET_AFTER, Backoff
+from ..flow.backoff import RESET_AFTER, Backoff
 from ..observe.events import (
     Listed,
     ObjectQuarantined,
@@ -30,6 +30,7 @@ from ..observe.events import (
 )
 from ..transport.base import Response
 from .events import Event, EventType, Source
+from .health import ReflectorHealth
 from .intake import Intake
 from .listwatch import ListResult, ListWatch, signal_of, signal_of_status
 from .states import (
@@ -64,42 +65,12 @@ from .states import (
     step,
 )
 from .store import Store, Table, differences
+from .timing import Timing
 
-__all__ = ["Reflector", "ReflectorHealth", "Sink", "Timing"]
+__all__ = ["Reflector", "Sink"]
 
 _SLICE: Final = 1000
 """Differences computed or delivered before the event loop gets a turn."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Every time a reflector uses, in seconds.
-
-    Attributes:
-        watch_lifetime: the server ends each watch after a time drawn from this range (client-go's).
-        stall: silence after which a watch is given up. Bookmarks come about once a minute.
-        lived: a watch that ends sooner, without an event, counts as failed.
-        small_jitter: a clean re-watch waits up to this long, so that a fleet is not in step.
-        expired_jitter: a first relist after an expired version waits up to this long.
-        streaming_patience: a streaming list without a new object for this long is given up.
-        streaming_limit: a streaming list without its end is given up after this long in any case.
-        streaming_off: how long no streaming list is asked for after one failed.
-        relist_base, relist_cap: the pace of relists that repair what a poison object may hide.
-        backoff_base, backoff_cap: the first wait after a failure and the longest, each before its jitter.
-    """
-
-    watch_lifetime: tuple[float, float] = (300.0, 600.0)
-    stall: float = 150.0
-    lived: float = 1.0
-    small_jitter: float = 1.0
-    expired_jitter: float = 5.0
-    streaming_patience: float = 30.0
-    streaming_limit: float = 600.0
-    streaming_off: float = 600.0
-    relist_base: float = 60.0
-    relist_cap: float = 1800.0
-    backoff_base: float = BASE
-    backoff_cap: float = CAP
 
 
 class Sink(Protocol):
@@ -113,33 +84,6 @@ class Sink(Protocol):
 
     def moved(self, reflector: Reflector) -> None:
         """The state, or the reason for it, is another."""
-
-
-@dataclass(slots=True)
-class ReflectorHealth:
-    """Where a reflector stands; a live object, to be read on the event loop.
-
-    Attributes:
-        state: `listing`, `watching`, `waiting` or `stopped`.
-        since: loop time of the last move.
-        reason: what the last fault said; `""` while all is well.
-        denied: the server refuses (401, 403, 404), so it cannot sync as things stand.
-        contact: loop time of the last bytes from the server.
-        relists: whole lists after the first, by the row of the table that led to them.
-        resource_version: what the cache stands at.
-        ignored, rewinds, poisoned: counted since the start.
-    """
-
-    state: str = "listing"
-    since: float = 0.0
-    reason: str = ""
-    denied: bool = False
-    contact: float = 0.0
-    relists: dict[str, int] = field(default_factory=dict)
-    resource_version: str = ""
-    ignored: int = 0
-    rewinds: int = 0
-    poisoned: int = 0
 
 
 class Reflector:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .failures import CommandFailed
 
 if TYPE_CHECKING:
-    from ..client import ConnectOptions
+    from ..connection import ConnectOptions
 
 __all__ = ["add_cluster_arguments", "cluster_options", "names_a_cluster"]
 

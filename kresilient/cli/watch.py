@@ -160,7 +160,7 @@ def _counts() -> Counts:
 
 
 def _client(arguments: argparse.Namespace, counts: Counts) -> AbstractAsyncContextManager[Client]:
-    from ..client import connect
+    from ..connection import connect
 
     options = cluster_options(arguments)
     return connect(qps=arguments.qps, burst=max(1, int(arguments.qps * 2)), observers=[counts], **options)

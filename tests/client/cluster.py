@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from kresilient.cache.informer import Informer
-from kresilient.cache.reflector import Timing
+from kresilient.cache.timing import Timing
 from kresilient.client import Client
 from kresilient.flow.retry import RetryPolicy
 from kresilient.testing.server import FakeApiServer

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import kresilient as kr
-from kresilient.cache.reflector import Timing
+from kresilient.cache.timing import Timing
 from kresilient.client import Client
 from kresilient.observe.events import Listed, ObjectQuarantined, ReflectorMoved
 

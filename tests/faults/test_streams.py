@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 import kresilient as kr
-from kresilient.cache.reflector import Timing
+from kresilient.cache.timing import Timing
 from kresilient.client import Client
 from kresilient.observe.events import Listed, ReflectorMoved
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...api.objects import KubeObject
-from ...client import Client, ConnectOptions, connect
+from ...client import Client
+from ...connection import ConnectOptions, connect
 from ...flow.limiter import Limiter
 from ...transport.load import load_config
 from ..failures import CommandFailed

@@ -10,8 +10,9 @@ from pathlib import Path
 from random import Random
 from typing import Final
 
-from ...cache.reflector import Timing
-from ...client import Client, connect
+from ...cache.timing import Timing
+from ...client import Client
+from ...connection import connect
 from ...testing.server.seed import node_name
 from ...transport.config import ClusterConfig
 from ..failures import CommandFailed

@@ -1,0 +1,57 @@
+"""How a cache stands, for probes and messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..api.resources import Key
+
+__all__ = ["InformerHealth", "ReflectorHealth"]
+
+
+@dataclass(slots=True)
+class ReflectorHealth:
+    """Where a reflector stands; a live object, to be read on the event loop.
+
+    Attributes:
+        state: `listing`, `watching`, `waiting` or `stopped`.
+        since: loop time of the last move.
+        reason: what the last fault said; `""` while all is well.
+        denied: the server refuses (401, 403, 404), so it cannot sync as things stand.
+        contact: loop time of the last bytes from the server.
+        relists: whole lists after the first, by the row of the table that led to them.
+        resource_version: what the cache stands at.
+        ignored, rewinds, poisoned: counted since the start.
+    """
+
+    state: str = "listing"
+    since: float = 0.0
+    reason: str = ""
+    denied: bool = False
+    contact: float = 0.0
+    relists: dict[str, int] = field(default_factory=dict)
+    resource_version: str = ""
+    ignored: int = 0
+    rewinds: int = 0
+    poisoned: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class InformerHealth:
+    """How an informer stands.
+
+    Attributes:
+        name: what it holds.
+        synced: whether it may be read.
+        reason: what the last fault said, `""` while all is well.
+        reflectors: one for each namespace, or one for all.
+        quarantined: keys of objects that do not decode, with the reason.
+        objects: how many it holds.
+    """
+
+    name: str
+    synced: bool
+    reason: str
+    objects: int
+    reflectors: tuple[ReflectorHealth, ...] = ()
+    quarantined: dict[Key, str] = field(default_factory=dict)

@@ -1,0 +1,179 @@
+"""The cache behind equal informers: one reflector a namespace, one store each, and the feeds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from ..api.errors import (
+    KresilientError,
+    LifecycleError,
+    SyncError,
+)
+from ..api.objects import KubeObject
+from ..api.resources import Key
+from ..flow.door import Door
+from ..observe.events import HandlerFailed, Observers
+from .events import Event
+from .health import InformerHealth
+from .index import parse_indexes
+from .intake import Intake
+from .listwatch import ListWatch
+from .options import InformerOptions
+from .reflector import Reflector
+from .store import Store
+from .subscription import Feed
+from .timing import Timing
+
+__all__ = ["SharedInformer", "Spawn", "health_of"]
+
+Spawn = Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]]
+"""Starts a task that somebody owns, with a name."""
+
+
+class SharedInformer:
+    """The cache behind equal handles: one reflector a namespace, one store each, and the feeds."""
+
+    def __init__(
+        self,
+        options: InformerOptions,
+        door: Door,
+        *,
+        observe: Observers,
+        random: Callable[[], float],
+        spawn: Spawn,
+        timing: Timing | None = None,
+    ) -> None:
+        self.options = options
+        self.name = options.name
+        self.handles = 0
+        self.error: BaseException | None = None
+        self._stopped = False
+        self._observe = observe
+        self._spawn = spawn
+        self._feeds: dict[Feed, None] = {}
+        self._changed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        indexes = parse_indexes(dict(options.index))
+        self.intake = intake = Intake(
+            strip=options.strip,
+            transform=options.transform,
+            view=options.view,
+            metadata_only=options.metadata_only,
+        )
+        self.reflectors: dict[str | None, Reflector] = {}
+        for namespace in options.namespaces or (None,):
+            self.reflectors[namespace] = Reflector(
+                f"{self.name} in {namespace}" if len(options.namespaces or ()) > 1 else self.name,
+                ListWatch(
+                    door,
+                    options.resource,
+                    namespace=namespace,
+                    label_selector=options.label_selector,
+                    field_selector=options.field_selector,
+                    metadata_only=options.metadata_only,
+                ),
+                Store(indexes, self._index_failed),
+                self,
+                intake=intake,
+                observe=observe,
+                random=random,
+                timing=timing,
+                streaming=options.streaming,
+            )
+        self.stores = [reflector.store for reflector in self.reflectors.values()]
+
+    def start(self) -> None:
+        for reflector in self.reflectors.values():
+            task = self._spawn(reflector.run(), f"kresilient reflector {reflector.name}")
+            task.add_done_callback(self._ended)
+            self._tasks.append(task)
+
+    async def stop(self) -> None:
+        """Stop following; the feeds end. Cancelled: the reflectors are cancelled already."""
+        self._stopped = True
+        self._changed.set()
+        for task in self._tasks:
+            task.cancel()
+        for feed in tuple(self._feeds):
+            feed.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    @property
+    def synced(self) -> bool:
+        return all(store.synced for store in self.stores)
+
+    @property
+    def reason(self) -> str:
+        """What keeps it from being well, in the words of the last fault."""
+        if self.error is not None:
+            return f"the reflector crashed: {self.error!r}"
+        return "; ".join(r.health.reason for r in self.reflectors.values() if r.health.reason)
+
+    async def wait_synced(self, *, fail_fast: bool) -> None:
+        while not self.synced:
+            if self._stopped:
+                raise LifecycleError(f"the informer of {self.name} was closed before it had synced")
+            if self.error is not None:
+                raise SyncError(f"{self.name} cannot sync: {self.reason}") from self.error
+            if fail_fast and any(r.health.denied for r in self.reflectors.values()):
+                raise SyncError(f"{self.name} cannot sync: {self.reason}")
+            self._changed.clear()
+            await self._changed.wait()
+
+    # --- feeds ---
+
+    def attach(self, feed: Feed) -> None:
+        """Bring *feed* up to date and keep it so."""
+        self._feeds[feed] = None
+        complete = self.synced
+        listed = [store for store in self.stores if store.synced]
+        for store in listed:
+            feed.begin(store.table.objects.values(), complete=complete)
+
+    def detach(self, feed: Feed) -> None:
+        self._feeds.pop(feed, None)
+
+    # --- the reflectors' sink ---
+
+    def listed(self, reflector: Reflector) -> None:
+        complete = self.synced
+        for feed in tuple(self._feeds):
+            feed.begin(reflector.store.table.objects.values(), complete=complete)
+        self._changed.set()
+
+    def recipients(self) -> list[Callable[[Event[KubeObject]], None]]:
+        return [feed.push for feed in tuple(self._feeds)]  # a stream that is dropped leaves at any moment
+
+    def moved(self, _reflector: Reflector) -> None:
+        self._changed.set()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.error = error
+            for store in self.stores:
+                store.synced = False  # what nobody keeps fresh is not to be read
+            crashed = KresilientError(f"the informer of {self.name} crashed: {error!r}")
+            crashed.__cause__ = error
+            for feed in tuple(self._feeds):
+                feed.close(crashed)
+            self._changed.set()
+
+    def _index_failed(self, index: str, key: Key, error: Exception) -> None:
+        self._observe(HandlerFailed(self.name, f"index {index}", key, error))
+
+
+def health_of(shared: SharedInformer) -> InformerHealth:
+    """How *shared* stands now."""
+    return InformerHealth(
+        name=shared.name,
+        synced=shared.synced,
+        reason=shared.reason,
+        objects=sum(len(store.table.objects) for store in shared.stores),
+        reflectors=tuple(reflector.health for reflector in shared.reflectors.values()),
+        quarantined={
+            key: str(error) for store in shared.stores for key, error in store.table.quarantined.items()
+        },
+    )

@@ -1,0 +1,82 @@
+"""`connect`: from what the caller says of a cluster to a client of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+from .client import Client
+from .flow.limiter import Limiter
+from .flow.retry import RetryPolicy
+from .observe.events import Observer
+from .transport.auth import Credentials
+from .transport.base import Transport
+from .transport.config import ClusterConfig, Impersonation
+
+__all__ = ["ConnectOptions", "connect"]
+
+
+class ConnectOptions(TypedDict, total=False):
+    """Which cluster, and as whom; see `kresilient.transport.load.load_config` for each."""
+
+    server: str | None
+    kubeconfig: str | Path | Mapping[str, Any] | None
+    context: str | None
+    token: str | None
+    token_file: str | Path | None
+    username: str | None
+    password: str | None
+    client_cert_file: str | Path | None
+    client_key_file: str | Path | None
+    credentials: Credentials | None
+    ca_file: str | Path | None
+    ca_data: bytes | str | None
+    insecure_skip_tls_verify: bool | None
+    tls_server_name: str | None
+    proxy: str | None
+    namespace: str | None
+    impersonate: Impersonation | str | None
+    user_agent: str | None
+    headers: Mapping[str, str] | None
+    compression: bool | None
+
+
+def connect(
+    configuration: Any = None,
+    *,
+    qps: float | None = 20.0,
+    burst: int = 40,
+    limiter: Limiter | None = None,
+    retry: RetryPolicy | None = None,
+    observers: Iterable[Observer] = (),
+    **options: Unpack[ConnectOptions],
+) -> Client:
+    """A client for the cluster that the arguments mean: in-cluster where the process runs in a pod, else
+    the kubeconfig's current context. Use it as `async with connect() as client:`.
+
+    Args:
+        configuration: a `ClusterConfig`, or a `Configuration` or `ApiClient` of `kubernetes_asyncio`,
+            taken as it is.
+        qps: requests a second that may leave, over all callers; None for no limit. Clients of one server
+            that are connected with the same figures on one event loop share them.
+        burst: requests that may leave at once after a rest.
+        limiter: a limiter of your own, instead of `qps` and `burst`.
+        retry: how often unary calls are tried.
+        observers: hear every event of `kresilient.observe.events`.
+        options: the cluster and the credentials; see `ConnectOptions`.
+
+    Nothing is read or sent before the client is entered; that raises `ConfigError` where no cluster is
+    configured or a setting cannot be used.
+    """
+
+    async def transport() -> tuple[Transport, str]:
+        from .transport.http import HttpTransport
+        from .transport.load import load_config
+
+        config: ClusterConfig = await load_config(configuration, **options)
+        return HttpTransport(config), config.namespace
+
+    client = Client(transport, qps=qps, burst=burst, limiter=limiter, retry=retry, observers=observers)
+    client._shares_limiter = limiter is None and qps is not None
+    return client
