@@ -218,7 +218,7 @@ class BadRequest(ApiError):
 
 
 class Unauthorized(ApiError):
-    """401: no credentials, or ones that the server does not accept; fresh ones were refused too, or none came."""
+    """401: no credentials, or ones that the server does not accept (nor fresh ones, where there were any)."""
 
 
 class Forbidden(ApiError):
@@ -293,7 +293,7 @@ _BY_CODE: dict[int, type[ApiError]] = {
 }
 
 _ADVICE: dict[type[ApiError], str] = {
-    Unauthorized: "check the credentials: they are wrong or expired, and no newer ones were to be had",
+    Unauthorized: "check the credentials: these are wrong or have expired",
     Forbidden: "grant the verb to this user, for example with a Role and a RoleBinding",
     Conflict: "read the object again, then repeat the write",
     Expired: "list again without a resource version or page token",
@@ -343,7 +343,9 @@ def api_error(
         if parsed is None:
             text = bytes(body[:200]).decode("utf-8", "replace").strip()
             parsed = Status(status="Failure", message=text, code=code)
-            brief = f"{what}: {code} without a Status ({content_type or 'no content type'}, {len(body)} bytes)"
+            brief = (
+                f"{what}: {code} without a Status ({content_type or 'no content type'}, {len(body)} bytes)"
+            )
         status = parsed
     if status.code != code:
         status = msgspec.structs.replace(status, code=code)

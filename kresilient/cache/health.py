@@ -17,7 +17,8 @@ class ReflectorHealth:
         state: `listing`, `watching`, `waiting` or `stopped`.
         since: loop time of the last move.
         reason: what the last fault said; `""` while all is well.
-        denied: the server refuses (401, 403, 404), so it cannot sync as things stand.
+        denied: the server refuses (401, 403, 404), or nothing can be sent as things are set up (an untrusted
+            authority, say): it cannot go on as things stand.
         contact: loop time of the last bytes from the server.
         relists: whole lists after the first, by the row of the table that led to them.
         resource_version: what the cache stands at.

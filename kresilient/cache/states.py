@@ -417,7 +417,7 @@ TABLE: Final[tuple[Row, ...]] = (
         "WAITING(backoff), then the same step at the same version",
     ),
     Row(
-        "403, 404, or a request the server rejects",
+        "403, 404, a request the server rejects, or a set-up that cannot work",
         _ASKING,
         Denied,
         Action.DENIED,

@@ -9,7 +9,8 @@ import asyncio
 import math
 import random as _random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -86,6 +87,7 @@ class Door:
         self._wall = wall
         self._max_body = max_body
         self._closed = False
+        self._waits: set[asyncio.Timeout] = set()
 
     @property
     def transport(self) -> Transport:
@@ -95,11 +97,14 @@ class Door:
     def limiter(self) -> Limiter:
         return self._limiter
 
-    async def call(self, request: Request, *, repeatable: bool = False, retry: bool = True) -> Answer:
+    async def call(
+        self, request: Request, *, repeatable: bool = False, retry: bool = True, admit: bool = True
+    ) -> Answer:
         """Send a unary *request* and return its answer; what fails is retried by what is known of it.
 
         *repeatable*: a precondition (uid, resource version) makes a repeat of this write safe.
         *retry*: False for one attempt only.
+        *admit*: False for a further page of a list that was admitted; its repeats are admitted all the same.
 
         Raises:
             ApiError: the server answered with a failure; `attempts` counts the tries.
@@ -107,13 +112,13 @@ class Door:
             NotAKubernetesAnswer: a success whose body is empty or no JSON.
             WireError: the body is larger than `max_body`.
             OutcomeUnknown: a write that may or may not have been carried out.
-            LifecycleError: the door is closed.
+            LifecycleError: the door is closed, or was while the request waited.
 
         Cancelled: the attempt is aborted and its response closed; the server may still act on a write.
         """
 
         async def attempt(number: int) -> Answer:
-            return await self._exchange(request, number)
+            return await self._exchange(request, number, admit=admit or number > 1)
 
         def on_retry(number: int, delay: float, error: KresilientError) -> None:
             self._observers(RequestRetried(request.verb, request.resource, number, delay, _in_short(error)))
@@ -126,6 +131,7 @@ class Door:
             clock=self._now,
             random=self._random,
             on_retry=on_retry,
+            sleep=self._pause,
         )
 
     async def open(self, request: Request, *, admit: bool = True) -> Response:
@@ -158,13 +164,17 @@ class Door:
             self._finished(request, status, started, 1, failure)
 
     async def close(self) -> None:
-        """Close the transport; later calls raise `LifecycleError`. Idempotent."""
+        """Close the transport; later calls, and those that wait, raise `LifecycleError`. Idempotent."""
         self._closed = True
+        waits, self._waits = self._waits, set()
+        for wait in waits:
+            wait.reschedule(asyncio.get_running_loop().time())
         await self._transport.close()
 
-    async def _exchange(self, request: Request, number: int) -> Answer:
+    async def _exchange(self, request: Request, number: int, *, admit: bool) -> Answer:
         """One attempt: admitted, sent, read and classified."""
-        await self._admit(request)
+        if admit:
+            await self._admit(request)
         started, status, failure = self._now(), 0, "cancelled"
         try:
             async with await self._send(request) as response:
@@ -192,9 +202,28 @@ class Door:
             self._finished(request, status, started, number, failure)
 
     async def _admit(self, request: Request) -> None:
-        self._check_open()
-        waited = await self._limiter.acquire()
+        async with self._until_closed():
+            waited = await self._limiter.acquire()
         self._observers(Admitted(request.verb, request.resource, waited))
+
+    async def _pause(self, seconds: float) -> None:
+        async with self._until_closed():
+            await asyncio.sleep(seconds)
+
+    @asynccontextmanager
+    async def _until_closed(self) -> AsyncIterator[None]:
+        """A wait that ends with `LifecycleError` as soon as the door is closed."""
+        self._check_open()
+        try:
+            async with asyncio.timeout(None) as wait:
+                self._waits.add(wait)
+                try:
+                    yield
+                finally:
+                    self._waits.discard(wait)
+        except TimeoutError:
+            self._check_open()
+            raise
 
     async def _send(self, request: Request) -> Response:
         self._check_open()  # it may have been closed while the request waited
@@ -206,7 +235,8 @@ class Door:
         if not 200 <= status < 300:
             asked = parse_retry_after(response.headers.get("Retry-After"), wall=self._wall)
             body = await _excerpt(response, _ERROR_BODY)
-            error = api_error(status, body, what=request.what, retry_after=asked)
+            kind = response.headers.get("Content-Type")
+            error = api_error(status, body, what=request.what, retry_after=asked, content_type=kind)
             error.retry_after = _bounded(error.retry_after)
             raise error
         if _object_due(request, status) and not _is_json(response.headers.get("Content-Type")):
@@ -214,7 +244,8 @@ class Door:
             start = (await _excerpt(response, _QUOTED)).decode("utf-8", "replace")
             raise NotAKubernetesAnswer(
                 f"{request.what}: {status} with {kind!r} instead of JSON, starting {start!r}; "
-                "check the server's address, and look for a proxy or a login page before it"
+                "check the server's address, and look for a proxy or a login page before it",
+                brief=f"{request.what}: {status} with {kind!r} instead of JSON",
             )
 
     def _finished(self, request: Request, status: int, started: float, attempt: int, failure: str) -> None:
@@ -289,4 +320,4 @@ def _in_short(error: Exception) -> str:
     """*error* for events and logs: its kind and reason, never words that may quote a body."""
     if isinstance(error, ApiError):
         return f"{error.code} {error.reason or type(error).__name__}"
-    return str(error) if isinstance(error, TransportError) else type(error).__name__
+    return error.brief if isinstance(error, KresilientError) else type(error).__name__

@@ -3,7 +3,6 @@ a repeat is harmless. Whatever cannot be known is said to be unknown."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -83,10 +82,13 @@ def judge(request: Request, error: BaseException) -> Verdict:
     429 is sent before a request is carried out, by the server and by every proxy. Of the 5xx, only a Status
     with `retryAfterSeconds` and the code 500 or 503 says that nothing was done: it is the server's request
     to "perform the same action again" (API conventions, ServerTimeout and ServiceUnavailable). A 500 without
-    it may be etcd's timeout, a bare 502 or 503 a proxy's guess, and a 504 is given after the fact.
+    it may be etcd's timeout, a bare 502 or 503 a proxy's guess, and a 504 is given after the fact. What stays
+    wrong until somebody mends it (an untrusted CA, a missing plug-in) is said at once.
     """
     if isinstance(error, TransportError):
-        return Verdict.UNKNOWN if error.sent else Verdict.NOTHING_DONE
+        if error.sent:
+            return Verdict.UNKNOWN
+        return Verdict.REFUSED if error.permanent else Verdict.NOTHING_DONE
     if isinstance(error, TooManyRequests):
         budget = error.status.has_cause("DisruptionBudget")  # an eviction's answer, no overload
         return Verdict.REFUSED if budget else Verdict.NOTHING_DONE
@@ -109,11 +111,12 @@ async def retrying(
     clock: Callable[[], float],
     random: Callable[[], float],
     on_retry: Callable[[int, float, KresilientError], None],
+    sleep: Callable[[float], Awaitable[None]],
 ) -> T:
     """Call `attempt(1)`, `attempt(2)`, … until one succeeds or *policy* gives up; return its result.
 
     *repeatable* says that a precondition makes a repeat of this write safe. *on_retry* hears the number of
-    the failed try, the wait before the next, and the error.
+    the failed try, the wait before the next, and the error; an error that *sleep* raises ends the call.
 
     Raises:
         OutcomeUnknown: a write failed, and a try of it may have been carried out.
@@ -156,7 +159,7 @@ async def retrying(
             on_retry(state.attempt_number, state.upcoming_sleep, error)
 
     controller = AsyncRetrying(
-        sleep=asyncio.sleep, stop=stop, wait=wait, retry=wanted, before_sleep=before_sleep, reraise=True
+        sleep=sleep, stop=stop, wait=wait, retry=wanted, before_sleep=before_sleep, reraise=True
     )
     try:
         return await controller(once)
@@ -169,7 +172,8 @@ async def retrying(
             often = f" (tried {tries} times)" if tries > 1 else ""
             raise OutcomeUnknown(
                 f"{request.what}: it may or may not have been carried out{often}; read the object before "
-                f"repeating the write. Last error: {error}"
+                f"repeating the write. Last error: {error}",
+                brief=f"{request.what}: it may or may not have been carried out{often}: {error.brief}",
             ) from error
         raise
 

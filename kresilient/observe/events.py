@@ -1,14 +1,17 @@
 """The events that the library reports, and the hub that hands them on.
 
 Every number and log line comes from one of these. An observer is a plain callable; it must return soon and
-may not block. One that raises is reported to the log once and not called again.
+may not block. One that raises is reported to the log, at most once a minute, and gets the next event.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 __all__ = [
     "Admitted",
@@ -25,7 +28,10 @@ __all__ = [
     "Rewound",
     "StaleEventIgnored",
     "TaskCrashed",
+    "loop_time",
 ]
+
+_REPORT_EVERY: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,27 +168,59 @@ class TaskCrashed(Event):
 Observer = Callable[[Event], None]
 
 
+def loop_time() -> float:
+    """The running loop's time, or the monotonic clock's outside a loop."""
+    try:
+        return asyncio.get_running_loop().time()
+    except RuntimeError:
+        return time.monotonic()
+
+
+@dataclass(slots=True, eq=False)
+class _Seat:
+    """An observer, when a failure of it was last reported, and how many were not since."""
+
+    observer: Observer
+    reported: float | None = None
+    unreported: int = 0
+
+
 class Observers:
-    """Hands each event to every observer, in the order they were added."""
+    """Hands each event to every observer, in the order they were added.
 
-    __slots__ = ("_observers",)
+    Args:
+        clock: monotonic seconds; the running loop's time where None.
+    """
 
-    def __init__(self, *observers: Observer) -> None:
-        self._observers: tuple[Observer, ...] = observers
+    __slots__ = ("_clock", "_seats")
+
+    def __init__(self, *observers: Observer, clock: Callable[[], float] | None = None) -> None:
+        self._seats = tuple(_Seat(observer) for observer in observers)
+        self._clock = clock or loop_time
 
     def add(self, observer: Observer) -> None:
-        self._observers += (observer,)
+        self._seats += (_Seat(observer),)
 
     def remove(self, observer: Observer) -> None:
         """Stop calling *observer*; one that was never added is no error."""
-        self._observers = tuple(one for one in self._observers if one is not observer)
+        self._seats = tuple(seat for seat in self._seats if seat.observer is not observer)
 
     def __call__(self, event: Event) -> None:
-        for observer in self._observers:
+        for seat in self._seats:
             try:
-                observer(event)
+                seat.observer(event)
             except Exception:  # an observer's bug must not become the cache's
-                self.remove(observer)
-                logging.getLogger("kresilient.observe").exception(
-                    "the observer %r raised on %s and is no longer called", observer, type(event).__name__
-                )
+                self._report(seat, event)
+
+    def _report(self, seat: _Seat, event: Event) -> None:
+        now = self._clock()
+        if seat.reported is not None and 0 <= now - seat.reported < _REPORT_EVERY:
+            seat.unreported += 1
+            return
+        logging.getLogger("kresilient.observe").exception(
+            "the observer %r raised on %s (%d failures since the last report)",
+            seat.observer,
+            type(event).__name__,
+            seat.unreported,
+        )
+        seat.reported, seat.unreported = now, 0

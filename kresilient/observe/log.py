@@ -13,10 +13,8 @@ subject, same reason but for numbers in it) the first is written at once, and fu
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
-import time
 from collections.abc import Callable, Hashable, MutableMapping
 from typing import Any, Final
 
@@ -36,6 +34,7 @@ from .events import (
     Rewound,
     StaleEventIgnored,
     TaskCrashed,
+    loop_time,
 )
 
 __all__ = ["REPEAT_AFTER", "SLOW_ADMISSION", "log_observer"]
@@ -70,7 +69,7 @@ def log_observer(
         repeat_after: seconds within which messages that say the same are written once.
         clock: monotonic seconds; the running loop's time where None.
     """
-    return _Log(logger_name, repeat_after, clock or _loop_time)
+    return _Log(logger_name, repeat_after, clock or loop_time)
 
 
 _Line = tuple[str, int, str, dict[str, Any], Hashable | None]
@@ -122,13 +121,6 @@ class _Log:
             return None
         self._told[same] = (now, 0)
         return left_out
-
-
-def _loop_time() -> float:
-    try:
-        return asyncio.get_running_loop().time()
-    except RuntimeError:
-        return time.monotonic()
 
 
 def _render(logger: Any, method: str, pairs: MutableMapping[str, Any]) -> tuple[tuple[str], dict[str, Any]]:

@@ -28,9 +28,12 @@ class Request:
         resource: what it is about, as text, for messages and metrics: `"v1/pods"`.
         streaming: True for a response that is read as it arrives and may live long (a watch): it is kept
             off the pool of unary calls and has no total time limit.
-        timeout: seconds for the whole exchange of a unary call; None leaves it unbounded.
-        stall: seconds of silence, the wait for the answer's headers included, after which it fails with
-            `ConnectionLost`; None for never.
+        timeout: seconds for the whole exchange of a unary call, credentials included; None leaves it
+            unbounded, and keeps it off the pool of calls that end in time.
+        stall: seconds of silence within the body after which it fails with `ConnectionLost`; None for never.
+        answer_within: seconds for the answer's headers to come once the request has a connection, after which
+            it fails with a `ConnectionLost` that is `overdue`; `stall` bounds that wait too where None. A
+            server may need long before the first byte of a large list, and then send it without a pause.
     """
 
     method: str
@@ -43,6 +46,12 @@ class Request:
     streaming: bool = False
     timeout: float | None = 30.0
     stall: float | None = None
+    answer_within: float | None = None
+
+    @property
+    def patience(self) -> float | None:
+        """Seconds to wait for the answer's headers; None for no bound but `timeout`."""
+        return self.stall if self.answer_within is None else self.answer_within
 
     @property
     def what(self) -> str:

@@ -7,6 +7,7 @@ request, so a `refresh_api_key_hook`, or somebody who changes `api_key`, keeps w
 from __future__ import annotations
 
 import inspect
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +18,8 @@ from .config import ClusterConfig
 from .proxy import proxy_from_environment
 
 __all__ = ["ConfigurationCredentials", "client_configuration_config"]
+
+_log = logging.getLogger(__name__)
 
 
 class ConfigurationCredentials:
@@ -43,7 +46,8 @@ class ConfigurationCredentials:
                 settings = await settings
         except Exception as error:  # the hook is the user's own code
             raise CredentialsError(
-                f"the refresh_api_key_hook of the Configuration failed: {type(error).__name__}: {error}"
+                f"the refresh_api_key_hook of the Configuration failed: {type(error).__name__}: {error}",
+                brief=f"the refresh_api_key_hook of the Configuration failed: {type(error).__name__}",
             ) from error
         return {
             setting["key"].title(): setting["value"]
@@ -60,7 +64,9 @@ def client_configuration_config(
 ) -> ClusterConfig:
     """The configuration in a `kubernetes_asyncio` `Configuration`, or in the one of an `ApiClient`.
 
-    Of an `ApiClient` the default headers are taken too, but for the generated user agent.
+    Of an `ApiClient` the default headers are taken too, but for the generated user agent. A token that
+    nothing can renew (no `refresh_api_key_hook`: what `load_kube_config` leaves of an exec plug-in) is used,
+    with a warning.
 
     Raises:
         ConfigError: *client* is neither, or its settings cannot be used.
@@ -92,6 +98,17 @@ def client_configuration_config(
         "headers": headers,
         "source": f"a {type(client).__name__}",
     }
+    if (
+        "credentials" not in overrides
+        and configuration.api_key
+        and getattr(configuration, "refresh_api_key_hook", None) is None
+    ):
+        _log.warning(
+            "the token of the %s for %s cannot be renewed (no refresh_api_key_hook): requests fail with 401"
+            " once it expires; pass kubeconfig= instead, whose plug-ins and providers are asked again",
+            type(client).__name__,
+            server,
+        )
     if fields["proxy"] is None and "proxy" not in overrides:
         fields["proxy"] = proxy_from_environment(server, environ)
     return ClusterConfig(**(fields | overrides))

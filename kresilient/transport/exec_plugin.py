@@ -7,8 +7,10 @@ writes much to its standard error, and puts certificates into temporary files th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -21,19 +23,23 @@ from .auth import ClientCertificate, SingleFlight, bearer
 __all__ = ["ExecPlugin"]
 
 _VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
+_MAX_OUTPUT = 1 << 20  # bytes kept of each stream
+_DRAIN = 0.5  # seconds for what lies in the pipes of a program that has ended
+_HOPELESS = (FileNotFoundError, NotADirectoryError, PermissionError)
 
 
 class ExecPlugin:
     """Runs a program for a token or a client certificate, and again when that expires or is refused.
 
-    The program gets no terminal. It runs once however many requests wait for it, and is killed when nobody
-    waits any more.
+    The program gets no terminal. It runs once however many requests wait for it, and is killed, with every
+    child that it left in its session's process group, when nobody waits any more or its time is over.
 
     Args:
         spec: the `exec` section of a kubeconfig's user.
         directory: what a relative command is relative to.
         cluster: told to the program where the section has `provideClusterInfo`.
-        timeout: seconds that the program may take.
+        timeout: seconds that the program may take; a child that outlives it, and may hold its output open,
+            is not waited for.
         wall: the wall clock, in seconds since the epoch, that `expirationTimestamp` is compared with.
 
     Raises:
@@ -90,30 +96,36 @@ class ExecPlugin:
             spec["cluster"] = self._cluster
         info = {"apiVersion": self._version, "kind": "ExecCredential", "spec": spec}
         try:
-            process = await asyncio.create_subprocess_exec(
+            process, run = await asyncio.get_running_loop().subprocess_exec(
+                _Run,
                 self._command,
                 *self._args,
                 env={**os.environ, **self._env, "KUBERNETES_EXEC_INFO": json.dumps(info)},
                 stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
+                start_new_session=True,
             )
         except (OSError, ValueError) as error:
             reason = (isinstance(error, OSError) and error.strerror) or str(error)
-            raise self._error(f"cannot be run: {reason}", self._hint) from error
+            permanent = isinstance(error, _HOPELESS)
+            raise self._error(f"cannot be run: {reason}", self._hint, permanent=permanent) from error
         try:
             async with asyncio.timeout(self._timeout):
-                answer, complaint = await process.communicate()
+                await run.exited.wait()
+            await _within(_DRAIN, run.drained)
         except TimeoutError as error:
             raise self._error(f"did not end within {self._timeout:g} s") from error
         finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if process.returncode != 0:
-            said = complaint.decode("utf-8", "replace").strip()[-500:]
-            raise self._error(f"ended with exit code {process.returncode}", said)
-        self._take(answer)
+            try:
+                if process.get_returncode() is None:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.get_pid(), signal.SIGKILL)
+                    await _within(_DRAIN, run.exited)
+            finally:
+                process.close()
+        if (code := process.get_returncode()) != 0:
+            said = run.output[2].decode("utf-8", "replace").strip()[-500:]
+            raise self._error(f"ended with exit code {code}", said)
+        self._take(bytes(run.output[1]))
 
     def _take(self, answer: bytes) -> None:
         try:
@@ -140,8 +152,41 @@ class ExecPlugin:
         self._headers = bearer(str(token), f"the token of {self!r}") if token else {}
         self.client_certificate, self._expires = certificate, expires_at
 
-    def _error(self, what: str, more: str = "") -> CredentialsError:
-        return CredentialsError(f"the exec plug-in {self._command} {what}" + (f": {more}" if more else ""))
+    def _error(self, what: str, more: str = "", *, permanent: bool = False) -> CredentialsError:
+        text = f"the exec plug-in {self._command} {what}"
+        return CredentialsError(f"{text}: {more}" if more else text, permanent=permanent, brief=text)
 
     def __repr__(self) -> str:
         return f"ExecPlugin({self._command!r})"
+
+
+class _Run(asyncio.SubprocessProtocol):
+    """One run of a program: what it printed, and when it ended.
+
+    `asyncio.subprocess.Process.wait` also waits for the ends of the pipes, which a child may hold for ever.
+    """
+
+    def __init__(self) -> None:
+        self.output = {1: bytearray(), 2: bytearray()}
+        self.exited = asyncio.Event()
+        self.drained = asyncio.Event()
+        self._pipes = set(self.output)
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        kept = self.output[fd]
+        kept += data[: _MAX_OUTPUT - len(kept)]
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        self._pipes.discard(fd)
+        if not self._pipes:
+            self.drained.set()
+
+    def process_exited(self) -> None:
+        self.exited.set()
+
+
+async def _within(seconds: float, event: asyncio.Event) -> None:
+    """Wait for *event*, but no longer than that."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()

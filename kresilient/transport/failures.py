@@ -29,6 +29,7 @@ _UNTRUSTED = {
     21,
 }  # no issuer certificate, self-signed, self-signed in chain, no local issuer, …
 _DATES = {9, 10}  # not yet valid, expired
+_PROXY_REFUSALS = {400, 401, 403, 405, 407}  # of a CONNECT; a 5xx is about the server behind it
 
 
 def exchange_failed(
@@ -39,7 +40,8 @@ def exchange_failed(
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return ConnectFailed(
             f"{what}: the proxy {redacted(config.proxy or '')} refused to connect to {config.server}:"
-            f" {error.status} {error.message}; check its credentials and rules, or put the host into NO_PROXY"
+            f" {error.status} {error.message}; check its credentials and rules, or name the host in NO_PROXY",
+            permanent=error.status in _PROXY_REFUSALS,
         )
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         return ConnectFailed(
@@ -47,7 +49,8 @@ def exchange_failed(
             " check the proxy setting, or put the host into NO_PROXY"
         )
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return ConnectFailed(f"{what}: {_certificate(error.certificate_error, config)}")
+        text, permanent = _certificate(error.certificate_error, config)
+        return ConnectFailed(f"{what}: {text}", permanent=permanent)
     if isinstance(error, aiohttp.ClientConnectorSSLError):
         return ConnectFailed(f"{what}: {_handshake(error, config)}")
     if isinstance(error, aiohttp.ClientConnectorDNSError):
@@ -72,8 +75,6 @@ def read_failed(
 ) -> ConnectionLost:
     """The error for an answer that stopped, or never came, after the request was sent."""
     what = request.what
-    if isinstance(error, aiohttp.SocketTimeoutError):
-        return ConnectionLost(f"{what}: {config.server} was silent for {request.stall:g} s: taken for dead")
     if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
         return ConnectionLost(f"{what}: {timeout} from {config.server}")
     if isinstance(error, aiohttp.ClientPayloadError):
@@ -87,17 +88,18 @@ def read_failed(
     return ConnectionLost(f"{what}: the connection to {config.server} was lost: {_cause(error)}")
 
 
-def _certificate(error: Exception, config: ClusterConfig) -> str:
+def _certificate(error: Exception, config: ClusterConfig) -> tuple[str, bool]:
+    """What is wrong with the server's certificate, and whether it certainly stays so by itself."""
     code = getattr(error, "verify_code", 0)
     reason = getattr(error, "verify_message", "") or str(error)
     text = f"the certificate of {config.server} is not accepted: {reason.rstrip('.')}"
     if code in _NAME_MISMATCH:
-        return f"{text}; set tls_server_name to a name in the certificate, or correct the server's URL"
+        return f"{text}; set tls_server_name to a name in the certificate, or correct the server's URL", True
     if code in _UNTRUSTED:
-        return f"{text}; set ca_file (or ca_data) to the CA that signed it"
+        return f"{text}; set ca_file (or ca_data) to the CA that signed it", True
     if code in _DATES:
-        return f"{text}; renew it, or correct the clock"
-    return text
+        return f"{text}; renew it, or correct the clock", False
+    return text, False
 
 
 def _handshake(error: aiohttp.ClientConnectorSSLError, config: ClusterConfig) -> str:

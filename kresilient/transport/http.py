@@ -1,4 +1,4 @@
-"""The transport over sockets: aiohttp with two pools, one for unary calls and one for streams.
+"""The transport over sockets: aiohttp with three pools: for calls that end in time, lists, and streams.
 
 What aiohttp would do by itself and a paced client must not is off: replaying a request on a new connection
 (only the door decides what is sent twice), following redirects (credentials would go to another host, and
@@ -12,8 +12,10 @@ import asyncio
 import io
 import os
 import socket
+import ssl
+from collections.abc import Awaitable
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -21,7 +23,7 @@ from aiohttp import hdrs
 from multidict import CIMultiDict
 from yarl import URL
 
-from ..api.errors import ConnectionLost, LifecycleError, TransportError, WireError
+from ..api.errors import ConnectFailed, ConnectionLost, LifecycleError, TransportError, WireError
 from .auth import Authenticator, Identity
 from .base import Request, Response
 from .config import ClusterConfig
@@ -35,6 +37,9 @@ _READ_BUFFER = 96 << 10  # over 200 MB in chunks, 128 KiB and more cost two and 
 _HEADER_LIMIT = 1 << 16
 _LARGE_BODY = 1 << 20  # aiohttp writes a larger `bytes` in one go, and warns of it
 
+_Pool = Literal["calls", "lists", "streams"]
+_T = TypeVar("_T")
+
 
 class HttpTransport:
     """A way to one API server over HTTP.
@@ -45,8 +50,10 @@ class HttpTransport:
     Args:
         config: the cluster.
         connect_timeout: seconds for one connection to be made: name, proxy, TCP and TLS together.
-        max_connections: connections for unary calls; more calls than that wait for one to be free. Streams
-            have no limit, so that watches can never starve a lease renewal.
+        max_connections: connections for unary calls with a `timeout`; more calls than that wait for one to be
+            free. Streams have no limit, so that watches can never starve a lease renewal.
+        max_lists: connections for unary calls without a `timeout`, which may last as long as their server
+            likes: an informer's lists. More than that wait for as long as it takes, and hold up nothing else.
         keepalive: seconds that an idle connection is kept; below what servers and load balancers allow (60 s
             and more), so that a request rarely meets one that is just being closed.
     """
@@ -57,17 +64,17 @@ class HttpTransport:
         *,
         connect_timeout: float = 10.0,
         max_connections: int = 32,
+        max_lists: int = 8,
         keepalive: float = 30.0,
     ) -> None:
         self.config = config
         self._connect_timeout = connect_timeout
-        self._max_connections = max_connections
+        self._limits: dict[_Pool, int] = {"calls": max_connections, "lists": max_lists, "streams": 0}
         self._keepalive = keepalive
         self._auth = Authenticator(config.credentials)
         self._tls = TlsContext(config) if config.server.startswith("https:") else None
         self._impersonation = tuple(config.impersonate.headers()) if config.impersonate is not None else ()
-        self._unary: aiohttp.ClientSession | None = None
-        self._streams: aiohttp.ClientSession | None = None
+        self._sessions: dict[_Pool, aiohttp.ClientSession] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = 0
         self._open: set[HttpResponse] = set()
@@ -92,12 +99,12 @@ class HttpTransport:
         self._enter()
         loop = asyncio.get_running_loop()
         deadline = None if request.streaming or request.timeout is None else loop.time() + request.timeout
-        identity = await self._auth.identity()
+        identity = await self._prepared(self._auth.identity(), request, deadline)
         response = await self._exchange(request, identity, deadline)
         if response.status != 401:
             return response
         try:
-            fresh = await self._auth.refreshed(identity)
+            fresh = await self._prepared(self._auth.refreshed(identity), request, deadline)
         except BaseException:
             await response.close()
             raise
@@ -116,9 +123,8 @@ class HttpTransport:
             return
         for response in tuple(self._open):
             await response.close()
-        for session in (self._unary, self._streams):
-            if session is not None:
-                await session.close()
+        for session in self._sessions.values():
+            await session.close()
 
     def _enter(self) -> None:
         if self._closed:
@@ -136,12 +142,13 @@ class HttpTransport:
                 "the transport belongs to another event loop: make one for each loop, and close it there"
             )
 
-    def _session(self, streaming: bool) -> aiohttp.ClientSession:
-        session = self._streams if streaming else self._unary
+    def _session(self, request: Request) -> aiohttp.ClientSession:
+        pool: _Pool = "streams" if request.streaming else "lists" if request.timeout is None else "calls"
+        session = self._sessions.get(pool)
         if session is None:
-            session = aiohttp.ClientSession(
+            session = self._sessions[pool] = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=0 if streaming else self._max_connections,
+                    limit=self._limits[pool],
                     keepalive_timeout=self._keepalive,
                     socket_factory=_keepalive_socket,
                 ),
@@ -156,11 +163,23 @@ class HttpTransport:
                 middlewares=(_never_replay,),
                 trace_configs=[_progress_trace()],
             )
-            if streaming:
-                self._streams = session
-            else:
-                self._unary = session
         return session
+
+    async def _prepared(self, what: Awaitable[_T], request: Request, deadline: float | None) -> _T:
+        """*what* has to be there before *request* can be sent, had by its deadline."""
+        try:
+            async with asyncio.timeout_at(deadline) as limit:
+                return await what
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise self._late(request) from None
+
+    def _late(self, request: Request) -> ConnectFailed:
+        return ConnectFailed(
+            f"{request.what}: no credentials or TLS files within {request.timeout or 0:g} s;"
+            f" nothing was sent to {self.server}"
+        )
 
     def _headers(self, request: Request, identity: Identity) -> CIMultiDict[str]:
         compress = self.config.compression and request.verb != "watch"
@@ -177,15 +196,18 @@ class HttpTransport:
 
     async def _exchange(self, request: Request, identity: Identity, deadline: float | None) -> HttpResponse:
         url = URL(_target(self.server, request), encoded=True)
-        tls = await self._tls.get(identity.client_certificate) if self._tls is not None else True
+        tls: ssl.SSLContext | bool = True
+        if self._tls is not None:
+            tls = await self._prepared(self._tls.get(identity.client_certificate), request, deadline)
         self._enter()  # closed while waiting for credentials or files
-        loop = asyncio.get_running_loop()
-        remaining = None if deadline is None else max(deadline - loop.time(), 0.001)
+        remaining = None if deadline is None else deadline - asyncio.get_running_loop().time()
+        if remaining is not None and remaining <= 0:
+            raise self._late(request)
         body = request.body
-        progress = _Progress(self._connect_timeout)
+        progress = _Progress(self._connect_timeout, request.patience)
         try:
-            async with asyncio.timeout(None) as progress.connecting:
-                raw = await self._session(request.streaming).request(
+            async with asyncio.timeout(None) as progress.limit:
+                raw = await self._session(request).request(
                     request.method,
                     url,
                     headers=self._headers(request, identity),
@@ -195,7 +217,7 @@ class HttpTransport:
                     server_hostname=self.config.tls_server_name if self._tls is not None else None,
                     proxy=self.config.proxy,
                     proxy_headers=self.config.proxy_headers or None,
-                    timeout=aiohttp.ClientTimeout(total=remaining, sock_read=request.stall),
+                    timeout=aiohttp.ClientTimeout(total=remaining),
                     trace_request_ctx=progress,
                 )
         except _Unanswered as wrapped:
@@ -205,6 +227,13 @@ class HttpTransport:
             raise self._failed(error, request, progress) from None  # it carries the request's headers
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self._failed(error, request, progress) from error
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not self._closed or task is None or task.cancelling():
+                raise
+            # Nobody cancelled the caller: a pool that is closed cancels the waits for its connections.
+            failure = ConnectionLost if progress.sent else ConnectFailed
+            raise failure(f"{request.what}: the transport was closed meanwhile") from None
         response = HttpResponse(raw, request, self.config, done=self._open.discard)
         if self._closed:
             await response.close()
@@ -217,7 +246,13 @@ class HttpTransport:
         return response
 
     def _failed(self, error: BaseException, request: Request, progress: _Progress) -> TransportError:
-        if progress.connecting is not None and progress.connecting.expired():
+        if progress.limit is not None and progress.limit.expired():
+            if progress.sent:
+                return ConnectionLost(
+                    f"{request.what}: {self.server} did not begin to answer within"
+                    f" {request.patience or 0:g} s: taken for dead",
+                    overdue=True,
+                )
             timeout = f"no connection within {self._connect_timeout:g} s"
         elif progress.sent:
             timeout = f"no answer within {request.timeout or 0:g} s"
@@ -225,35 +260,42 @@ class HttpTransport:
             timeout = f"no connection within {request.timeout or 0:g} s"
         else:
             timeout = (
-                f"none of {self._max_connections} connections was free within {request.timeout or 0:g} s"
+                f"none of {self._limits['calls']} connections was free within {request.timeout or 0:g} s"
             )
         return exchange_failed(error, request, self.config, sent=progress.sent, timeout=timeout)
 
 
 class _Progress:
-    """How far one request has come, told by aiohttp's trace."""
+    """How far one request has come, told by aiohttp's trace, and the time limit of the part it has come to.
 
-    __slots__ = ("_allowed", "connecting", "sent", "started")
+    `to_connect` and `to_answer` are the seconds for a connection and, once that is there, for the headers of
+    the answer. The wait for a place in the pool is in neither.
+    """
 
-    def __init__(self, allowed: float) -> None:
-        self._allowed = allowed
-        self.connecting: asyncio.Timeout | None = None
+    __slots__ = ("_to_answer", "_to_connect", "limit", "sent", "started")
+
+    def __init__(self, to_connect: float, to_answer: float | None) -> None:
+        self._to_connect = to_connect
+        self._to_answer = to_answer
+        self.limit: asyncio.Timeout | None = None
         self.started = self.sent = False
 
     def connect_started(self) -> None:
         self.started = True
-        assert self.connecting is not None
-        self.connecting.reschedule(asyncio.get_running_loop().time() + self._allowed)
+        self._allow(self._to_connect)
 
     def connect_ended(self) -> None:
-        assert self.connecting is not None
-        if not self.connecting.expired():
-            self.connecting.reschedule(None)
+        self._allow(self._to_answer)
         self.sent = True
+
+    def _allow(self, seconds: float | None) -> None:
+        assert self.limit is not None
+        if not self.limit.expired():
+            self.limit.reschedule(None if seconds is None else asyncio.get_running_loop().time() + seconds)
 
 
 def _progress_trace() -> aiohttp.TraceConfig:
-    """Bounds the making of a connection, and marks a request as sent from the moment it has one."""
+    """Bounds the making of a connection and the wait for the answer; a request is sent once it has one."""
 
     async def started(_: aiohttp.ClientSession, context: SimpleNamespace, __: Any) -> None:
         context.trace_request_ctx.connect_started()

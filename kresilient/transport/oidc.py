@@ -75,7 +75,7 @@ class OidcProvider:
                 token = self._config["id-token"]
             elif not token or self._expired(token):
                 raise CredentialsError(
-                    "the oidc id-token expired, and there is no refresh-token: log in again"
+                    "the oidc id-token expired, and there is no refresh-token: log in again", permanent=True
                 )
         return bearer(token, "the oidc id-token")
 
@@ -112,7 +112,8 @@ class OidcProvider:
                     if response.status != 200:
                         raise CredentialsError(
                             f"the oidc provider {self._issuer} refused the refresh-token"
-                            f" ({response.status} {response.reason}): log in again"
+                            f" ({response.status} {response.reason}): log in again",
+                            permanent=response.status in (400, 401),  # RFC 6749, 5.2
                         )
                     answer = await response.json(content_type=None)
                     token, again = answer["id_token"], answer.get("refresh_token")

@@ -39,10 +39,16 @@ def check_proxy_url(proxy: str, source: str) -> str:
         usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
     except ValueError:
         usable = False
+    else:
+        if usable and url.scheme == "https":
+            raise ConfigError(
+                f"{source} is {redacted(proxy)!r}: an https:// proxy is not supported (it would be shown the"
+                " cluster's client certificate, and be trusted by the cluster's CA); write http://host:port,"
+                " through which TLS to the cluster goes untouched"
+            )
     if not usable:
         raise ConfigError(
-            f"{source} is {redacted(proxy)!r}: a proxy is written http://host:port or https://host:port"
-            " (SOCKS is not supported)"
+            f"{source} is {redacted(proxy)!r}: a proxy is written http://host:port (SOCKS is not supported)"
         )
     return proxy
 

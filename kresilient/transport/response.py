@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
@@ -91,10 +92,16 @@ class HttpResponse:
     async def _receive(self) -> bytes:
         timeout = f"no complete answer within {self._request.timeout or 0:g} s"
         try:
-            piece = await self._raw.content.readany()
+            async with asyncio.timeout(self._request.stall) as silence:
+                piece = await self._raw.content.readany()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             closed = self._raw.closed
             self._drop()
+            if silence.expired():
+                raise ConnectionLost(
+                    f"{self._request.what}: {self._config.server} was silent for {self._request.stall:g} s:"
+                    " taken for dead"
+                ) from error
             if closed:
                 raise ConnectionLost(f"{self._request.what}: the response was closed here") from error
             raise read_failed(error, self._request, self._config, timeout=timeout) from error

@@ -10,6 +10,7 @@ import pytest
 
 from kresilient.api.errors import (
     ConnectionLost,
+    CredentialsError,
     Expired,
     LifecycleError,
     NotAKubernetesAnswer,
@@ -145,6 +146,15 @@ async def test_no_event_quotes_a_body() -> None:
     assert len(seen) == 4 and "hunter2" not in repr(seen)
 
 
+async def test_no_event_quotes_what_a_plug_in_printed() -> None:
+    seen: list[Event] = []
+    error = CredentialsError("exit code 1: hunter2", brief="exit code 1")
+    one, _ = door(error, Scripted(), seen=seen)
+    await one.call(GET)
+    assert isinstance(seen[1], RequestFinished) and seen[1].error == "exit code 1"
+    assert "hunter2" not in repr(seen)
+
+
 async def test_a_cancelled_request_is_reported_as_such() -> None:
     seen: list[Event] = []
     one, _ = door(None, seen=seen)
@@ -256,6 +266,14 @@ async def test_a_further_page_takes_no_token() -> None:
     assert transport.times == [0.0, 0.0]
 
 
+async def test_a_further_page_of_a_call_takes_no_token_but_its_repeat_does() -> None:
+    one, transport = door(Scripted(), Scripted(), status(503), Scripted(), limiter=Limiter(0.1, 1))
+    await one.call(GET)
+    await one.call(GET, admit=False)
+    await one.call(GET, admit=False)
+    assert transport.times == pytest.approx([0.0, 0.0, 0.0, 10.0], abs=0.1)
+
+
 # --- closing -----------------------------------------------------------------------------------------
 
 
@@ -275,9 +293,33 @@ async def test_a_request_that_waits_while_the_door_closes_is_not_sent() -> None:
     waiting = asyncio.create_task(one.call(GET))
     await asyncio.sleep(1.0)
     await one.close()
-    with pytest.raises(LifecycleError):
+    closed = asyncio.get_running_loop().time()
+    with pytest.raises(LifecycleError, match="closed"):
         await waiting
+    assert asyncio.get_running_loop().time() == pytest.approx(closed, abs=0.01)
     assert len(transport.sent) == 1
+
+
+async def test_a_pause_between_tries_ends_when_the_door_closes() -> None:
+    one, transport = door(status(503, retry_after=30), Scripted())
+    waiting = asyncio.create_task(one.call(GET))
+    await asyncio.sleep(1.0)
+    await one.close()
+    with pytest.raises(LifecycleError, match="closed"):
+        await waiting
+    assert asyncio.get_running_loop().time() == pytest.approx(1.0, abs=0.01)
+    assert len(transport.sent) == 1
+
+
+async def test_a_waiting_caller_that_is_cancelled_while_the_door_closes_is_cancelled() -> None:
+    one, _ = door(Scripted(), limiter=Limiter(0.1, 1))
+    await one.call(GET)
+    waiting = asyncio.create_task(one.call(GET))
+    await asyncio.sleep(1.0)
+    await one.close()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
 
 
 # --- Retry-After -------------------------------------------------------------------------------------

@@ -146,6 +146,16 @@ def test_it_serves_one_loop_after_the_other_but_not_two_at_once() -> None:
         loop.close()
 
 
+def test_a_line_of_waiters_in_one_loop_leaves_the_next_loop_free() -> None:
+    limiter = Limiter(1_000.0, 1)
+
+    async def line() -> list[float]:
+        return await asyncio.gather(*(limiter.acquire() for _ in range(3)))
+
+    for _ in range(2):
+        assert len(asyncio.run(line())) == 3
+
+
 def test_its_repr_tells_the_rate() -> None:
     assert repr(Limiter(20.0, 40)) == "Limiter(qps=20, burst=40, waiting=0)"
     assert repr(Limiter(None)) == "Limiter(unlimited, waiting=0)"

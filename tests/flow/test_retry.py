@@ -91,6 +91,35 @@ async def test_a_write_that_certainly_did_nothing_is_sent_again(failure: Entry) 
     assert (await door(transport).call(WRITE)).status == 200
 
 
+def json_of(code: int, body: bytes) -> Scripted:
+    return Scripted(code, body)
+
+
+async def test_a_proxys_json_is_no_status_and_its_code_is_not_the_answers() -> None:
+    transport = ScriptedTransport(json_of(500, b'{"code":429,"message":"slow down"}'), OK())
+    with pytest.raises(OutcomeUnknown) as caught:
+        await door(transport).call(WRITE)
+    assert isinstance(caught.value.__cause__, ServerUnavailable)
+    assert not caught.value.__cause__.status_sent and len(transport.sent) == 1
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"code":14,"message":"unavailable"}', b'{"kind":"Status","status":"Failure","code":404}']
+)
+async def test_the_http_status_is_the_code_whatever_the_body_says(body: bytes) -> None:
+    transport = ScriptedTransport(json_of(503, body), OK())
+    await door(transport).call(READ)
+    assert len(transport.sent) == 2
+
+
+@pytest.mark.parametrize("request_", [READ, WRITE])
+async def test_what_stays_wrong_until_it_is_mended_is_said_at_once(request_: Request) -> None:
+    transport = ScriptedTransport(ConnectFailed("untrusted", permanent=True), OK())
+    with pytest.raises(ConnectFailed, match="untrusted"):
+        await door(transport).call(request_)
+    assert len(transport.sent) == 1
+
+
 UNKNOWN: list[tuple[Entry, type[KresilientError]]] = [
     (LOST, ConnectionLost),
     (CUT, ConnectionLost),

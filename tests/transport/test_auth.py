@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
-from kresilient.api.errors import ConfigError, CredentialsError
+from kresilient.api.errors import ConfigError, ConnectFailed, CredentialsError
 from kresilient.transport.auth import (
     Anonymous,
     Authenticator,
@@ -164,6 +165,50 @@ async def test_a_refresh_that_fails_reaches_whoever_waits_and_the_next_request_t
         assert not caught.value.sent
         credentials.error = None
         assert await status(transport) == 200
+        await transport.close()
+
+
+class Slow(Rotating):
+    """Its first token comes when `gate` opens."""
+
+    async def headers(self, *, refresh: bool = False) -> Mapping[str, str]:
+        await self.gate.wait()
+        return await super().headers(refresh=refresh)
+
+
+async def test_credentials_that_come_too_late_fail_the_call_in_time_and_nothing_is_sent() -> None:
+    credentials = Slow()
+    credentials.gate.clear()
+    async with serve(always(response())) as server:
+        transport = HttpTransport(ClusterConfig(server=server.url, credentials=credentials))
+        with pytest.raises(ConnectFailed, match=r"no credentials .* within 0\.1 s") as caught:
+            await asyncio.wait_for(transport.send(Request("POST", "/x", body=b"{}", timeout=0.1)), 5)
+        assert not caught.value.sent and server.requests == []
+        await transport.close()
+
+
+async def test_a_refresh_that_comes_too_late_fails_the_call_in_time() -> None:
+    credentials = Rotating()
+    credentials.gate.clear()
+    async with serve(accepting(2)) as server:
+        transport = HttpTransport(ClusterConfig(server=server.url, credentials=credentials))
+        with pytest.raises(ConnectFailed, match="no credentials") as caught:
+            await asyncio.wait_for(transport.send(Request("POST", "/x", body=b"{}", timeout=0.3)), 5)
+        assert not caught.value.sent and len(server.requests) == 1
+        await transport.close()
+
+
+async def test_a_call_past_its_deadline_is_not_sent() -> None:
+    class Blocking(Anonymous):
+        async def headers(self, *, refresh: bool = False) -> Mapping[str, str]:
+            time.sleep(0.1)  # noqa: ASYNC251  # never yields, so no timeout can end it
+            return {}
+
+    async with serve(always(response())) as server:
+        transport = HttpTransport(ClusterConfig(server=server.url, credentials=Blocking()))
+        with pytest.raises(ConnectFailed) as caught:
+            await transport.send(Request("POST", "/x", body=b"{}", timeout=0.05))
+        assert not caught.value.sent and server.requests == []
         await transport.close()
 
 

@@ -260,6 +260,23 @@ async def test_a_refresh_hook_that_fails_says_so() -> None:
         await (await load_config(configuration, environ={})).credentials.headers()
 
 
+async def test_a_token_that_nothing_renews_is_warned_of_with_the_cure(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    from kubernetes_asyncio.client import Configuration
+
+    configuration = Configuration(host="http://h", api_key={"BearerToken": "s3cret"})
+    await load_config(configuration, environ={})
+    (record,) = caplog.records
+    assert "kubeconfig=" in record.getMessage() and "s3cret" not in caplog.text
+    caplog.clear()
+    await load_config(configuration, token="own", environ={})
+    await load_config(Configuration(host="http://h"), environ={})
+    configuration.refresh_api_key_hook = lambda _: None
+    await load_config(configuration, environ={})
+    assert caplog.records == []
+
+
 async def test_an_api_client_brings_its_default_headers() -> None:
     from kubernetes_asyncio.client import ApiClient, Configuration
 

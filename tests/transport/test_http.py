@@ -6,19 +6,21 @@ import asyncio
 import gzip
 import os
 import random
+import socket
 import struct
 import traceback
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
 
 from kresilient.api.errors import ConfigError, ConnectFailed, ConnectionLost, LifecycleError, WireError
-from kresilient.transport.auth import BearerToken
+from kresilient.transport.auth import Anonymous, BearerToken
 from kresilient.transport.base import Request, Response, Transport
 from kresilient.transport.config import ClusterConfig, Impersonation
 from kresilient.transport.http import HttpTransport
+from kresilient.transport.response import HttpResponse
 
 from .servers import CHUNKED, Answer, Received, Server, always, chunk, response, serve, unused_port
 
@@ -286,7 +288,7 @@ async def test_a_body_cut_off_by_a_reset_is_no_clean_end(wire: bytes) -> None:
         await writer.drain()
         await asyncio.wait_for(headers_seen.wait(), 5)
         sock = writer.get_extra_info("socket")
-        sock.setsockopt(1, 13, struct.pack("ii", 1, 0))  # SO_LINGER 0: close with a reset
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a close is a reset
         writer.transport.abort()
 
     async with transport_to(answer) as (transport, _), await transport.send(WATCH) as got:
@@ -327,9 +329,28 @@ async def test_a_stream_whose_headers_never_come_stalls_too() -> None:
 
     request = Request("GET", "/w", verb="watch", streaming=True, stall=0.2)
     async with transport_to(answer) as (transport, _):
-        with pytest.raises(ConnectionLost, match=r"silent for 0\.2 s") as caught:
+        with pytest.raises(ConnectionLost, match=r"did not begin to answer within 0\.2 s") as caught:
             await transport.send(request)
-        assert caught.value.sent
+        assert caught.value.sent and caught.value.overdue
+
+
+async def test_the_wait_for_an_answer_and_the_silence_within_it_are_two_limits() -> None:
+    async def answer(received: Received, writer: asyncio.StreamWriter) -> None:
+        await asyncio.sleep(0.3)  # longer than the silence allowed in the body
+        writer.write(CHUNKED + chunk(b"x"))
+        await writer.drain()
+        await asyncio.Event().wait()
+
+    slow = Request("GET", "/l", verb="list", timeout=None, stall=0.1, answer_within=20.0)
+    async with transport_to(answer) as (transport, _), await transport.send(slow) as got:
+        with pytest.raises(ConnectionLost, match=r"silent for 0\.1 s") as caught:
+            await got.read()
+        assert not caught.value.overdue
+    quick = Request("GET", "/l", verb="list", timeout=None, stall=20.0, answer_within=0.1)
+    async with transport_to(answer) as (transport, _):
+        with pytest.raises(ConnectionLost, match=r"begin to answer within 0\.1 s") as caught:
+            await transport.send(quick)
+        assert caught.value.overdue and caught.value.sent
 
 
 async def test_a_unary_call_is_bounded_as_a_whole() -> None:
@@ -439,6 +460,27 @@ async def test_streams_do_not_take_the_connections_of_unary_calls() -> None:
         await transport.close()
 
 
+async def test_hanging_lists_hold_up_neither_calls_nor_watches() -> None:
+    async def answer(received: Received, writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED if received.target == "/list" else response())
+
+    unbounded = Request("GET", "/list", verb="list", timeout=None)
+    async with serve(answer) as server:
+        transport = HttpTransport(ClusterConfig(server=server.url), max_connections=1, max_lists=2)
+        lists = [await transport.send(unbounded) for _ in range(2)]
+        third = asyncio.create_task(
+            transport.send(Request("GET", "/list", verb="list", timeout=None, answer_within=0.1))
+        )
+        assert await (await transport.send(PODS)).read() == b"{}"
+        assert await (await transport.send(WATCH)).read() == b"{}"
+        await asyncio.wait([third], timeout=0.3)
+        assert not third.done()  # the wait for a connection is no wait for an answer
+        await lists[0].close()
+        await (await asyncio.wait_for(third, 5)).close()
+        await lists[1].close()
+        await transport.close()
+
+
 async def test_a_call_that_finds_no_free_connection_in_time_was_not_sent() -> None:
     async with serve(always(CHUNKED)) as server:
         transport = HttpTransport(ClusterConfig(server=server.url), max_connections=1)
@@ -543,6 +585,61 @@ async def test_close_fails_a_request_that_is_under_way() -> None:
         await transport.close()
         with pytest.raises(ConnectionLost):
             await asyncio.wait_for(sending, 5)
+
+
+async def test_close_tells_those_who_wait_for_a_connection_and_cancels_nobody() -> None:
+    async with serve(always(CHUNKED)) as server:
+        transport = HttpTransport(ClusterConfig(server=server.url), max_connections=1)
+        holder = await transport.send(PODS)
+        waiting = asyncio.create_task(transport.send(PODS))
+        session = transport._sessions["calls"]
+        async with asyncio.timeout(5):
+            while not session.connector._waiters:  # type: ignore[union-attr]  # noqa: ASYNC110
+                await asyncio.sleep(0)
+        transport._open.discard(holder)  # type: ignore[arg-type]  # so that it frees no place before the end
+        await transport.close()
+        with pytest.raises(ConnectFailed, match="closed") as caught:
+            await asyncio.wait_for(waiting, 5)
+        assert not caught.value.sent
+        await holder.close()
+
+
+async def test_a_request_whose_credentials_come_after_the_close_is_not_sent() -> None:
+    asked, gate = asyncio.Event(), asyncio.Event()
+
+    class Slow(Anonymous):
+        async def headers(self, *, refresh: bool = False) -> Mapping[str, str]:
+            asked.set()
+            await gate.wait()
+            return {}
+
+    async with transport_to(always(response()), credentials=Slow()) as (transport, server):
+        sending = asyncio.create_task(transport.send(PODS))
+        await asyncio.wait_for(asked.wait(), 5)
+        await transport.close()
+        gate.set()
+        with pytest.raises(LifecycleError, match="closed"):
+            await asyncio.wait_for(sending, 5)
+        assert server.requests == []
+
+
+async def test_an_answer_that_meets_the_close_is_not_handed_out_open() -> None:
+    async def answer(_: Received, writer: asyncio.StreamWriter) -> None:
+        transport._closed = True  # as `close` has it before it comes to the pools
+        writer.write(CHUNKED)
+
+    async with transport_to(answer) as (transport, _):
+        with pytest.raises(ConnectionLost, match="closed meanwhile"):
+            await transport.send(PODS)
+
+
+async def test_a_connection_notices_a_vanished_peer_by_itself() -> None:
+    async with transport_to(always(CHUNKED)) as (transport, _), await transport.send(WATCH) as got:
+        assert isinstance(got, HttpResponse) and got._raw.connection is not None
+        assert got._raw.connection.transport is not None
+        sock = got._raw.connection.transport.get_extra_info("socket")
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
 
 
 async def test_use_after_close_is_an_error() -> None:

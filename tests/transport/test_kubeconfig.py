@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import os
+import signal
 import ssl
 import sys
 import time
@@ -230,9 +231,17 @@ sys.stderr.write("noise" * 100_000)
 status = {{"token": f"token-{{number}}"}}
 if mode == "fail":
     sys.exit("no ticket")
-if mode == "hang":
+if mode in ("hang", "family"):
+    if mode == "family":  # a child that holds the output open
+        import subprocess
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+        (here / "child").write_text(str(child.pid))
     (here / "pid").write_text(str(os.getpid()))
     time.sleep(60)
+if mode == "daemon":
+    import subprocess
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    (here / "child").write_text(str(child.pid))
 if mode == "expiring":
     status["expirationTimestamp"] = "2030-01-01T00:00:00Z"
 if mode == "empty":
@@ -355,12 +364,16 @@ async def test_a_plugin_that_fails_says_so_and_shows_no_output(plugin: Path, mod
         await ExecPlugin(spec(plugin, mode)).headers()
     assert not caught.value.sent
     assert "s3cret" not in str(caught.value)
+    assert "no ticket" not in caught.value.brief
 
 
 async def test_a_plugin_that_is_not_installed_gives_the_hint() -> None:
     source = ExecPlugin({"apiVersion": EXEC_V1, "command": "no-such-plugin", "installHint": "get it at x"})
-    with pytest.raises(CredentialsError, match=r"no-such-plugin cannot be run: No such file .*: get it at x"):
+    with pytest.raises(
+        CredentialsError, match=r"no-such-plugin cannot be run: No such file .*: get it at x"
+    ) as caught:
         await source.headers()
+    assert caught.value.permanent
 
 
 def gone(pid: int) -> bool:
@@ -384,6 +397,44 @@ async def test_a_plugin_that_hangs_is_killed(plugin: Path) -> None:
     with pytest.raises(CredentialsError, match="did not end within 1 s"):
         await source.headers()
     assert gone(await started(plugin))
+
+
+def zombie(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+async def ended(pid: int) -> None:
+    """Wait until *pid* runs no more; an orphan that nobody reaps has ended too."""
+    async with asyncio.timeout(5):
+        while not gone(pid) and not zombie(pid):  # noqa: ASYNC110  # another process ends
+            await asyncio.sleep(0.01)
+
+
+async def test_a_plugin_that_hangs_is_killed_with_the_child_that_holds_its_output(plugin: Path) -> None:
+    source = ExecPlugin(spec(plugin, "family"), timeout=1.5)
+    with pytest.raises(CredentialsError, match="did not end within"):
+        await asyncio.wait_for(source.headers(), 10)
+    await ended(int((plugin.parent / "child").read_text()))
+
+
+async def test_a_cancelled_plugin_is_killed_with_the_child_that_holds_its_output(plugin: Path) -> None:
+    waiting = asyncio.create_task(ExecPlugin(spec(plugin, "family")).headers())
+    await started(plugin)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(waiting, 10)
+    await ended(int((plugin.parent / "child").read_text()))
+
+
+async def test_a_plugin_that_leaves_a_daemon_with_its_output_has_given_its_token(plugin: Path) -> None:
+    source = ExecPlugin(spec(plugin, "daemon"), timeout=20.0)
+    try:
+        assert await asyncio.wait_for(source.headers(), 15) == {"Authorization": "Bearer token-1"}
+    finally:
+        os.kill(int((plugin.parent / "child").read_text()), signal.SIGKILL)
 
 
 async def test_a_plugin_that_nobody_waits_for_any_more_is_killed(plugin: Path) -> None:
@@ -411,6 +462,7 @@ class Provider:
         self.url = ""
         self.asked: list[tuple[dict[str, Any], str | None]] = []
         self.status = 200
+        self.headers: dict[str, str] = {}
         self.answer: dict[str, Any] = {}
 
 
@@ -424,11 +476,12 @@ async def provider(server_tls: ssl.SSLContext) -> AsyncIterator[Provider]:
     async def token(request: web.Request) -> web.Response:
         state.asked.append((dict(await request.post()), request.headers.get("Authorization")))
         await asyncio.sleep(0)
-        return web.json_response(state.answer, status=state.status)
+        return web.json_response(state.answer, status=state.status, headers=state.headers)
 
     app = web.Application()
     app.router.add_get("/.well-known/openid-configuration", well_known)
     app.router.add_post("/token", token)
+    app.router.add_post("/elsewhere", token)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=server_tls).start()
@@ -502,10 +555,19 @@ async def test_a_provider_that_refuses_or_talks_junk_is_an_error_without_secrets
     provider.answer = {"access_token": "s3cret"}
     with pytest.raises(CredentialsError, match="no such field") as junk:
         await source.headers()
+    assert not junk.value.permanent
     provider.status = 400
     with pytest.raises(CredentialsError, match=r"refused the refresh-token .*log in again") as refused:
         await source.headers()
+    assert refused.value.permanent
     assert "s3cret" not in f"{junk.value}{refused.value}{source!r}"
+
+
+async def test_a_refresh_token_does_not_follow_a_redirect(provider: Provider, ca: trustme.CA) -> None:
+    provider.status, provider.headers = 307, {"Location": f"{provider.url}/elsewhere"}
+    with pytest.raises(CredentialsError, match="307"):
+        await OidcProvider(oidc(provider, ca, **{"refresh-token": "r"})).headers()
+    assert len(provider.asked) == 1
 
 
 async def test_an_expired_id_token_without_a_refresh_token_says_to_log_in() -> None:

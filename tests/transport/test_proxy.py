@@ -87,6 +87,14 @@ def test_an_unusable_proxy_is_a_config_error_without_its_password() -> None:
     assert redacted("http://u:p@host:1/x") == "http://host:1/x"
 
 
+def test_a_proxy_reached_over_tls_is_refused_since_it_would_get_the_clusters_certificate() -> None:
+    with pytest.raises(ConfigError, match=r"HTTPS_PROXY .*https:// proxy is not supported") as caught:
+        proxy_from_environment("https://kube", {"HTTPS_PROXY": "https://u:s3cret@p:1"})
+    assert "s3cret" not in str(caught.value)
+    with pytest.raises(ConfigError, match="https:// proxy is not supported"):
+        ClusterConfig(server="https://kube", proxy="https://p:1")
+
+
 class Proxy:
     def __init__(self) -> None:
         self.port = 0
@@ -185,7 +193,7 @@ async def test_a_proxy_that_refuses_is_named_without_its_password(ca: trustme.CA
         with pytest.raises(ConnectFailed, match=f"the proxy {proxy.url} refused .* 407") as caught:
             await get(ClusterConfig(server="https://kube.test", ca_data=ca.cert_pem.bytes(), proxy=address))
         assert "s3cret" not in str(caught.value)
-        assert not caught.value.sent
+        assert not caught.value.sent and caught.value.permanent
 
 
 async def test_a_proxy_that_is_not_there_is_named() -> None:

@@ -6,13 +6,16 @@ import asyncio
 import logging
 import os
 import ssl
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives import serialization
 
-from kresilient.api.errors import ConfigError, ConnectFailed, TransportError
+from kresilient.api.errors import ConfigError, ConnectFailed, SyncError, TransportError
+from kresilient.client import Client
 from kresilient.transport.auth import Anonymous, ClientCertificate
 from kresilient.transport.base import Request
 from kresilient.transport.config import ClusterConfig
@@ -55,16 +58,45 @@ async def test_an_untrusted_server_is_refused_and_the_cure_named(
     async with serve(always(response()), tls=server_tls) as server:
         with pytest.raises(ConnectFailed, match=f"certificate of {server.url} .*set ca_file") as caught:
             await get(ClusterConfig(server=server.url, ca_data=ca_data))
-        assert not caught.value.sent
+        assert not caught.value.sent and caught.value.permanent
         assert not server.requests
         assert await get(ClusterConfig(server=server.url, insecure_skip_tls_verify=True)) == b"{}"
+
+
+async def test_an_informer_of_an_untrusted_server_names_the_cure_at_once(server_tls: ssl.SSLContext) -> None:
+    async with (
+        serve(always(response()), tls=server_tls) as server,
+        Client(HttpTransport(ClusterConfig(server=server.url))) as client,
+        client.informer("v1/pods") as pods,
+    ):
+        with pytest.raises(SyncError, match="set ca_file"):
+            await asyncio.wait_for(pods.synced(60), 10)
+
+
+async def test_tls_files_that_come_too_late_fail_the_call_in_time(ca: trustme.CA) -> None:
+    gate = threading.Event()
+
+    def slow(config: ClusterConfig, certificate: ClientCertificate | None) -> ssl.SSLContext:
+        gate.wait(10)
+        return build_context(config, certificate)
+
+    config = ClusterConfig(server="https://127.0.0.1:1", ca_data=ca.cert_pem.bytes())
+    transport = HttpTransport(config)
+    transport._tls = TlsContext(config, build=slow)
+    try:
+        with pytest.raises(ConnectFailed, match=r"TLS files within 0\.1 s"):
+            await asyncio.wait_for(transport.send(Request("POST", "/x", body=b"{}", timeout=0.1)), 5)
+    finally:
+        gate.set()
+        await transport.close()
 
 
 async def test_a_certificate_for_another_name_is_refused_and_tls_server_name_cures_it(ca: trustme.CA) -> None:
     async with serve(always(response()), tls=context_for(ca, "kubernetes.default.svc")) as server:
         config = ClusterConfig(server=server.url, ca_data=ca.cert_pem.bytes())
-        with pytest.raises(ConnectFailed, match="set tls_server_name to a name in the certificate"):
+        with pytest.raises(ConnectFailed, match="set tls_server_name to a name in the certificate") as caught:
             await get(config)
+        assert caught.value.permanent
         cured = ClusterConfig(
             server=server.url, ca_data=ca.cert_pem.bytes(), tls_server_name="kubernetes.default.svc"
         )
@@ -222,6 +254,18 @@ async def test_a_first_context_that_cannot_be_built_is_a_config_error(ca: trustm
     junk = b"-----BEGIN CERTIFICATE-----\njunk\n-----END CERTIFICATE-----\n"
     with pytest.raises(ConfigError, match="the CA data cannot be used"):
         await TlsContext(ClusterConfig(server="https://h", ca_data=junk)).get(None)
+
+
+def test_an_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(ca: trustme.CA) -> None:
+    leaf = ca.issue_cert("a@x.y")
+    key = serialization.load_pem_private_key(leaf.private_key_pem.bytes(), None).private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"pw"),
+    )
+    certificate = ClientCertificate(cert_data=leaf.cert_chain_pems[0].bytes(), key_data=key)
+    with pytest.raises(ConfigError, match="encrypted keys are not supported"):
+        build_context(ClusterConfig(server="https://h"), certificate)
 
 
 def test_certificate_data_leaves_no_file_behind(

@@ -64,5 +64,5 @@ def body(pod: PodView, spotted: SpottedPodView) -> None:
 
 
 def made_by_hand() -> PodView:
-    meta = kr.ObjectMeta(name="web-0", namespace="default", labels={"app": "web"})
+    meta = kr.ObjectMeta(name="web-0", namespace="default", labels_={"app": "web"})
     return PodView(metadata=meta, spec=PodSpec(node_name="n1"))

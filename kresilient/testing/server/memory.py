@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-from kresilient.api.errors import ConnectFailed, ConnectionLost
+from kresilient.api.errors import ConnectFailed, ConnectionLost, LifecycleError
 from kresilient.transport.base import Request
 
 from .requests import Call
@@ -80,13 +79,15 @@ class MemoryTransport:
         self._token = token
         self._user_agent = user_agent
         self._open: set[MemoryResponse] = set()
+        self._closed = False
 
     @property
     def server(self) -> str:
         return self._server.url
 
     async def send(self, request: Request) -> MemoryResponse:
-        """See `Transport.send`."""
+        """See `Transport.send`; raises `LifecycleError` once closed."""
+        self._check_open()
         loop = asyncio.get_running_loop()
         deadline = None if request.timeout is None or request.streaming else loop.time() + request.timeout
         if self._server.epoch is None:
@@ -100,7 +101,8 @@ class MemoryTransport:
         for name, value in request.query:
             query.setdefault(name, value)
         call = Call(request.method, urlsplit(request.path).path, query, headers, request.body or b"")
-        limits = [deadline, None if request.stall is None else loop.time() + request.stall]
+        overdue_at = None if request.patience is None else loop.time() + request.patience
+        limits = [deadline, overdue_at]
         await asyncio.sleep(0)  # as over a network, the answer never comes within the same turn
         if self._server.epoch is None:
             raise ConnectFailed(f"{request.what}: {self.server} refuses connections")
@@ -111,14 +113,23 @@ class MemoryTransport:
             raise ConnectionLost(f"{request.what}: the server reset the connection") from None
         except TimeoutError:
             raise ConnectionLost(
-                f"{request.what}: no answer within {request.timeout or request.stall} s"
+                f"{request.what}: no answer within {request.timeout or request.patience} s",
+                overdue=overdue_at is not None and loop.time() >= overdue_at,
             ) from None
         response = MemoryResponse(request, reply, deadline, self._open)
+        if self._closed:
+            await response.close()
+            self._check_open()
         self._open.add(response)
         return response
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LifecycleError(f"the transport to {self.server} is closed: make a new one")
+
     async def close(self) -> None:
-        """Cut off every response that is still open. Idempotent."""
+        """Cut off every response that is still open, and send nothing more. Idempotent."""
+        self._closed = True
         for response in tuple(self._open):
             await response.close()
 
@@ -133,7 +144,8 @@ class MemoryResponse:
         self._reply = reply
         self._deadline = deadline
         self._kept = kept
-        self._closed = False
+        self._arriving: asyncio.Task[bytes | None] | None = None
+        self._closed = self._complete = False
         self.wire_bytes = 0
 
     @property
@@ -148,37 +160,56 @@ class MemoryResponse:
         """See `Response.read`."""
         pieces: list[bytes] = []
         size = 0
-        async with contextlib.aclosing(self.chunks()) as chunks:
-            async for piece in chunks:
+        try:
+            while (limit is None or size < limit) and (piece := await self._piece()) is not None:
                 pieces.append(piece)
                 size += len(piece)
-                if limit is not None and size >= limit:
-                    break
+        except BaseException:
+            await self.close()
+            raise
         body = b"".join(pieces)
         return body if limit is None else body[:limit]
 
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
+    def chunks(self) -> AsyncIterator[bytes]:
         """See `Response.chunks`."""
-        try:
-            while (piece := await self._next()) is not None:
-                self.wire_bytes += len(piece)
-                yield piece
-        finally:
-            await self.close()
+        return _Chunks(self)
 
-    async def _next(self) -> bytes | None:
+    async def _piece(self) -> bytes | None:
+        """The next piece of the body; None at its clean end. Cancelled: the next call returns it."""
+        if self._complete:
+            return None
         if self._closed:
             raise ConnectionLost(f"{self._request.what}: the response is closed")
         loop = asyncio.get_running_loop()
-        stall = None if self._request.stall is None else loop.time() + self._request.stall
-        limits = [limit for limit in (stall, self._deadline) if limit is not None]
+        # A task, for the server's generator would be over if the cancellation of a reader reached it.
+        arriving = self._arriving = self._arriving or loop.create_task(self._receive())
+        limits = [] if self._request.stall is None else [self._request.stall]
+        if self._deadline is not None:
+            limits.append(max(0.0, self._deadline - loop.time()))
+        await asyncio.wait([arriving], timeout=min(limits, default=None))
+        if not arriving.done():
+            await self.close()
+            raise ConnectionLost(f"{self._request.what}: the server fell silent")
+        if self._arriving is arriving:
+            self._arriving = None
+        if arriving.cancelled():
+            raise ConnectionLost(f"{self._request.what}: the response was closed here")
         try:
-            async with asyncio.timeout_at(min(limits) if limits else None):
-                return await anext(self._reply.chunks, None)
-        except Reset:
-            raise ConnectionLost(f"{self._request.what}: the server reset the connection") from None
-        except TimeoutError:
-            raise ConnectionLost(f"{self._request.what}: the server fell silent") from None
+            piece = arriving.result()
+        except BaseException as error:
+            await self.close()
+            if isinstance(error, Reset):
+                raise ConnectionLost(f"{self._request.what}: the server reset the connection") from None
+            raise
+        if piece is None:
+            self._complete = True
+            await self.close()
+        else:
+            self.wire_bytes += len(piece)
+        return piece
+
+    async def _receive(self) -> bytes | None:
+        return await anext(self._reply.chunks, None)
 
     async def close(self) -> None:
         """See `Response.close`."""
@@ -187,8 +218,13 @@ class MemoryResponse:
         self._closed = True
         self._kept.discard(self)
         self._reply.finish()
-        with contextlib.suppress(RuntimeError):  # it is being read by another task, which sees the end
-            await self._reply.chunks.aclose()
+        arriving, self._arriving = self._arriving, None
+        if arriving is not None:
+            arriving.cancel()
+            await asyncio.wait([arriving])
+            if not arriving.cancelled():
+                arriving.exception()  # nobody is left to hear of it
+        await self._reply.chunks.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -197,6 +233,24 @@ class MemoryResponse:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+
+class _Chunks:
+    """The pieces of a body. No generator: one that is cancelled is over, as if the body had ended."""
+
+    __slots__ = ("_response",)
+
+    def __init__(self, response: MemoryResponse) -> None:
+        self._response = response
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await self._response._piece()
+        if piece is None:
+            raise StopAsyncIteration
+        return piece
 
 
 class _Headers(dict[str, str]):
