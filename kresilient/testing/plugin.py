@@ -60,10 +60,8 @@ async def apiserver(request: pytest.FixtureRequest) -> AsyncIterator[FakeApiServ
 
 @_async_fixture
 async def kube_client(apiserver: FakeApiServer) -> AsyncIterator[Client]:
-    """A client of `apiserver`, unpaced."""
+    """A client of `apiserver`, with the credentials that it takes, unpaced."""
     import kresilient
 
-    async with kresilient.connect(
-        server=apiserver.url, token=apiserver.token, ca_data=apiserver.ca_pem, qps=None
-    ) as client:
+    async with kresilient.connect(kubeconfig=apiserver.kubeconfig(), qps=None) as client:
         yield client

@@ -194,10 +194,55 @@ def test_a_body_that_is_no_whole_list_is_an_error_never_an_empty_list(
         read(body)
 
 
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(["kind", "items", "metadata", "spec", "x"]), inner, max_size=5)
+    ),
+    max_leaves=12,
+)
+
+
+def is_list(value: Any) -> bool:
+    """Whether *value* is what a server may call a list, said without the decoder."""
+    return (
+        isinstance(value, dict)
+        and "items" in value
+        and (value["items"] is None or isinstance(value["items"], list))
+        and (
+            str(value.get("kind", "")).endswith("List") or "resourceVersion" in (value.get("metadata") or {})
+        )
+    )
+
+
+@given(json_values, st.lists(st.integers(0, 1000), max_size=5))
+def test_arbitrary_json_is_no_list_unless_it_has_the_shape_of_one(value: Any, cuts: list[int]) -> None:
+    if not is_list(value):
+        with pytest.raises(WireError):
+            read(compact(value), cuts)
+
+
 @given(st.binary(max_size=300))
-def test_arbitrary_bytes_are_never_a_list_by_accident(junk: bytes) -> None:
-    with pytest.raises(WireError):
-        read(junk + b"\x00", [10, 50])
+def test_arbitrary_bytes_are_no_list(junk: bytes) -> None:
+    try:
+        value = json.loads(junk)
+    except ValueError:
+        value = None
+    if not is_list(value):
+        with pytest.raises(WireError):
+            read(junk, [10, 50])
+
+
+@pytest.mark.parametrize("metadata_first", [True, False])
+def test_a_list_cut_short_anywhere_is_no_list(metadata_first: bool) -> None:
+    body = pod_list(*map(compact, TRICKY[:3]), version="42", token="next").rstrip()
+    if not metadata_first:
+        body = compact(dict(reversed(json.loads(body).items())))
+    assert len(read(body)[0]) == 3
+    for end in range(len(body)):
+        with pytest.raises(WireError):
+            read(body[:end], [end // 2])
 
 
 # --- watches ---

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,6 +15,7 @@ from kresilient.api.errors import NotSyncedError, PoisonObject, SyncError
 from kresilient.api.objects import KubeObject
 from kresilient.cache.events import Event, EventType, Source
 from kresilient.cache.informer import Informer
+from kresilient.cache.timing import Timing
 from kresilient.observe.events import Listed, ObjectQuarantined, Rewound, StaleEventIgnored
 
 from .world import World, pod
@@ -312,8 +314,8 @@ async def test_the_backoff_starts_over_only_after_two_healthy_minutes(world: Wor
     ("status", "row"),
     [
         (401, "401 after a refresh of the credentials"),
-        (403, "403, 404, or a request the server rejects"),
-        (404, "403, 404, or a request the server rejects"),
+        (403, "403, 404, a request the server rejects, or a set-up that cannot work"),
+        (404, "403, 404, a request the server rejects, or a set-up that cannot work"),
     ],
 )
 async def test_a_refusal_fails_the_sync_at_once_with_its_reason_or_waits_on_request(
@@ -425,7 +427,7 @@ async def test_an_own_write_below_the_caches_version_shows_a_restored_etcd_at_on
         await world.until(lambda: len(pods) == 4)
         world.server.rewind(backup)
         await world.server.restart()
-        await world.server.watchers("v1/pods", 1)
+        await world.server.requests.wait_for(2, verb="watch", code=200)
         await world.client.create("v1/pods", pod("mine"))
         await world.until(lambda: world.reported(Rewound), 10)
         await agrees(world, pods)
@@ -575,3 +577,349 @@ async def test_a_cancelled_informer_leaves_no_watch_behind(world: World) -> None
     await world.until(lambda: world.server.watch_count("v1/pods") == 0, 5)
     assert world.rows[-1] == "stop"
     assert world.client.health.informers == ()
+
+
+# --- more of events out of order ---
+
+
+@pytest.mark.parametrize(("version", "stays"), [(61_003, True), (61_005, False), (61_006, False)])
+async def test_a_delete_older_than_the_object_held_is_ignored(
+    world: World, version: int, stays: bool
+) -> None:
+    async with following(world) as (pods, seen):
+        await scripted(
+            world,
+            frame("ADDED", bare("x", "u1", 61_000)),
+            frame("MODIFIED", bare("x", "u1", 61_005)),
+            frame("DELETED", bare("x", "u1", version)),
+            frame("ADDED", bare("y", "u2", 61_010)),
+        )
+        await world.until(lambda: "default/y" in pods)
+        assert ("default/x" in pods) == stays
+        assert [e.key for e in seen if e.type is DELETED] == ([] if stays else ["default/x"])
+        assert len(world.reported(StaleEventIgnored)) == stays
+
+
+async def test_a_rewind_forgets_which_objects_were_deleted(world: World) -> None:
+    world.server.create("v1/pods", pod("x", labels={"app": "other"}))
+    backup = world.server.state.version
+    async with following(world, label_selector="app=web") as (pods, seen):
+        for app in ("web", "other"):
+            world.server.create("v1/pods", pod(f"while-{app}"))
+            world.server.patch("v1/pods", "default/x", {"metadata": {"labels": {"app": app}}})
+        await world.until(lambda: [e.type for e in seen] == [ADDED, DELETED])
+        world.server.rewind(backup)
+        await world.server.restart()
+        await world.until(lambda: world.reported(Rewound), 1200)
+        world.server.patch("v1/pods", "default/x", {"metadata": {"labels": {"app": "web"}}})
+        await world.until(lambda: len(seen) == 3, 10)
+        assert "default/x" in pods
+
+
+# --- more of streaming lists ---
+
+
+def end_bookmark(version: int) -> bytes:
+    meta = {"resourceVersion": str(version), "annotations": {"k8s.io/initial-events-end": "true"}}
+    return frame("BOOKMARK", {"kind": "Pod", "apiVersion": "v1", "metadata": meta})
+
+
+POISON = {"metadata": {"name": "x", "namespace": "default", "labels": 7}}
+
+
+async def test_frames_behind_the_end_of_a_streaming_list_in_the_same_chunk_are_applied(world: World) -> None:
+    a, b, c = (bare(name, f"u-{name}", 61_000 + number) for number, name in enumerate("abc"))
+    gone = bare("a", "u-a", 61_007)
+    chunk = frame("ADDED", a) + end_bookmark(61_000) + frame("ADDED", b) + frame("ADDED", c)
+    world.server.faults.next(
+        "watch", "v1/pods", chunks=[chunk + frame("DELETED", gone) + b'{"type'], then="stall"
+    )
+    async with following(world) as (pods, seen):
+        await world.until(lambda: "default/c" in pods and "default/a" not in pods, 5)
+        assert [(e.type, e.key, e.initial) for e in seen] == [
+            (ADDED, "default/a", True),
+            (ADDED, "default/b", False),
+            (ADDED, "default/c", False),
+            (DELETED, "default/a", False),
+        ]
+        assert pods.resource_version == "61007"
+
+
+@pytest.mark.parametrize("readable", [True, False])
+async def test_a_delete_within_a_streaming_list_leaves_no_ghost(world: World, readable: bool) -> None:
+    deleted = bare("x", "u-x", 61_002) if readable else POISON
+    world.server.faults.next(
+        "watch",
+        "v1/pods",
+        chunks=[
+            frame("ADDED", bare("x", "u-x", 61_000)) + frame("ADDED", bare("y", "u-y", 61_001)),
+            frame("DELETED", deleted) + end_bookmark(61_005),
+        ],
+        then="stall",
+    )
+    async with following(world) as (pods, seen):
+        assert pods.keys() == ["default/y"]
+        assert pods.get("default/x") is None
+        assert [e.key for e in seen] == ["default/y"]
+        assert pods.health.quarantined == {}
+        assert pods.health.reflectors[0].poisoned == (not readable)
+
+
+async def test_a_streaming_list_that_never_ends_is_given_up_even_while_objects_come(world: World) -> None:
+    world.server.faults.next("watch", "v1/pods", no_end_bookmark=True)
+    async with (
+        world.connect(timing=Timing(streaming_limit=200)) as client,
+        client.informer("v1/pods") as pods,
+    ):
+        objects = 0
+        while not world.rows and objects < 40:  # one each 20 s keeps its patience
+            assert not pods.has_synced
+            world.server.create("v1/pods", pod(f"p{objects}"))
+            objects += 1
+            await asyncio.sleep(20)
+        assert 10 <= objects <= 11
+        await pods.synced(10)
+        assert versions(pods) == world.truth()
+    assert world.rows[0].startswith("streaming list refused, ended, or past its time limit")
+
+
+# --- more of poison ---
+
+
+async def test_a_poison_delete_removes_the_object_and_tells_of_it(world: World) -> None:
+    world.server.create("v1/pods", pod("x"))
+    async with following(world) as (pods, seen):
+        await scripted(world, frame("DELETED", POISON))
+        await world.until(lambda: len(seen) == 2, 5)
+        assert (seen[1].type, seen[1].key, seen[1].object.uid) == (DELETED, "default/x", seen[0].object.uid)
+        assert pods.get("default/x") is None and pods.health.quarantined == {}
+
+
+async def test_the_relists_that_poison_causes_are_paced_and_each_pause_is_longer(world: World) -> None:
+    now = asyncio.get_running_loop().time
+    async with following(world) as (pods, _):
+        relists, start = [], now()
+        for number in range(720):  # poison each 10 s, for two hours
+            raw = b'{"metadata":{"name":"bad","namespace":"default","labels":%d}}' % number
+            world.server.state.put_raw("v1/pods", "default/bad", raw)
+            await asyncio.sleep(10)
+            if len(world.moves("the paced relist is due")) > len(relists):
+                relists.append(now())
+        gaps = [later - earlier for earlier, later in itertools.pairwise([start, *relists])]
+        assert 5 <= len(gaps) <= 7
+        for turn, gap in enumerate(gaps):
+            base = min(1800, 60 * 2**turn)
+            assert base <= gap <= 2 * base + 25
+        assert pods.health.reflectors[0].poisoned >= 720
+
+
+async def test_poison_without_a_key_in_a_relist_deletes_nothing_and_is_repaired(world: World) -> None:
+    for name in ("stays", "goes"):
+        world.server.create("v1/pods", pod(name))
+    async with following(world, streaming=False) as (pods, seen):
+        await world.server.kill()
+        world.server.delete("v1/pods", "default/goes")
+        body = b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"%d"},"items":[%s]}'
+        chunk = body % (world.server.state.version, b'{"metadata":null}')
+        world.server.faults.next("list", "v1/pods", chunks=[chunk])
+        await world.server.restart(history=False)
+        await world.until(lambda: len(world.reported(Listed)) == 2)
+        assert pods.keys() == ["default/goes", "default/stays"]
+        assert [e.type for e in seen] == [ADDED, ADDED]
+        assert [e.key for e in world.reported(ObjectQuarantined)] == [""]
+        await world.until(lambda: len(world.reported(Listed)) == 3, 130)
+        assert versions(pods) == world.truth()
+        assert [(e.type, e.key) for e in seen[2:]] == [(DELETED, "default/goes")]
+    assert world.rows.count("the paced relist is due") == 1
+
+
+async def test_a_list_for_another_reason_repairs_what_poison_hides_as_well(world: World) -> None:
+    world.server.create("v1/pods", pod("x"))
+    async with following(world) as (pods, _):
+        await scripted(world, frame("MODIFIED", POISON))
+        await world.until(lambda: pods.health.quarantined, 5)
+        await world.server.kill()
+        world.server.create("v1/pods", pod("y"))
+        await world.server.restart(history=False)
+        await world.until(lambda: len(world.reported(Listed)) == 2, 30)
+        await asyncio.sleep(3600)
+        assert versions(pods) == world.truth()
+    assert len(world.reported(Listed)) == 2
+    assert "the paced relist is due" not in world.rows
+
+
+async def test_a_transform_that_fails_for_an_object_that_often_changes_causes_no_relist(world: World) -> None:
+    def picky(obj: KubeObject) -> KubeObject:
+        if obj.name == "bad":
+            raise ValueError("not this one")
+        return obj
+
+    world.server.create("v1/pods", pod("good"))
+    async with following(world, transform=picky) as (pods, seen):
+        world.server.create("v1/pods", pod("bad"))
+        for turn in range(24 * 6):
+            await asyncio.sleep(600)
+            world.server.patch("v1/pods", "default/bad", {"metadata": {"labels": {"turn": str(turn)}}})
+        await world.until(lambda: pods.resource_version == str(world.server.state.version))
+        assert list(pods.health.quarantined) == ["default/bad"]
+        assert [e.key for e in seen] == ["default/good"]
+    assert len(world.reported(Listed)) == 1
+    assert world.server.requests.count(verb="list", resource="v1/pods") == 0
+
+
+async def test_a_relist_without_a_version_is_an_error_and_wipes_nothing(world: World) -> None:
+    world.server.create("v1/pods", pod("a"))
+    async with following(world, streaming=False) as (pods, seen):
+        empty = b'{"kind":"PodList","metadata":{},"items":[]}'
+        fault = world.server.faults.next("list", "v1/pods", times=2, chunks=[empty])
+        world.server.create("v1/pods", pod("b"))
+        await world.server.restart(history=False)
+        await world.until(lambda: fault.hits == 2)
+        assert "default/a" in pods
+        await agrees(world, pods)
+        assert [e.type for e in seen if e.key == "default/a"] == [ADDED]
+    assert world.rows.count("a success that is no list or watch, or broken JSON") == 2
+    assert "resourceVersion" in world.moves("a success that is no list or watch, or broken JSON")[0].reason
+
+
+# --- a server that answers, and does not help: what it costs ---
+
+
+@pytest.mark.parametrize("gone", ["event", "status"])
+async def test_a_server_that_calls_every_version_expired_is_not_listed_in_a_loop(
+    world: World, gone: str
+) -> None:
+    world.server.create("v1/pods", pod("a"))
+    expired = {"kind": "Status", "status": "Failure", "reason": "Expired", "message": "old", "code": 410}
+    answer: dict[str, Any] = {"status": 410} if gone == "status" else {"chunks": [frame("ERROR", expired)]}
+    world.server.faults.next("watch", "v1/pods", times=None, **answer)
+    async with following(world, streaming=False) as (pods, _):
+        await asyncio.sleep(600)
+        assert pods.get("default/a") is not None
+    assert 5 < world.server.requests.count(verb="list") < 40
+
+
+@pytest.mark.parametrize("brings", ["a blank line", "a known event", "a known bookmark"])
+async def test_a_watch_that_brings_nothing_new_and_closes_at_once_backs_off(
+    world: World, brings: str
+) -> None:
+    known = world.server.create("v1/pods", pod("a"))
+    here = frame("BOOKMARK", {"metadata": {"resourceVersion": str(world.server.state.version)}})
+    piece = {"a blank line": b"\n", "a known event": frame("MODIFIED", known), "a known bookmark": here}
+    world.server.faults.next("watch", "v1/pods", times=None, chunks=[piece[brings]])
+    async with following(world, streaming=False) as (pods, seen):
+        await asyncio.sleep(600)
+        assert [e.key for e in seen] == pods.keys() == ["default/a"]
+    assert 5 < world.server.requests.count(verb="watch") < 60
+    assert world.server.requests.count(verb="list") == 1
+
+
+async def test_writes_that_change_nothing_are_no_sign_of_a_restored_etcd(world: World) -> None:
+    for name in "ab":
+        world.server.create("v1/pods", pod(name, labels={"x": "y"}))
+    async with following(world) as (pods, seen):
+        world.server.patch("v1/pods", "default/b", {"metadata": {"labels": {"x": "z"}}})
+        await world.until(lambda: len(seen) == 3)
+        before = world.server.requests.total
+        for _ in range(10):
+            answer = await world.client.patch("v1/pods", "default/a", {"metadata": {"labels": {"x": "y"}}})
+            assert int(answer.resource_version) < int(pods.resource_version)
+            await asyncio.sleep(1)
+        assert world.server.requests.total - before == 10
+    assert world.rows[:-1] == ["list done"]
+
+
+async def test_a_list_is_a_life_sign_that_the_backoff_counts_from(world: World) -> None:
+    world.server.faults.next("list", "v1/pods", times=6, status=503)
+    world.server.faults.next("watch", "v1/pods", hang=True)
+    row = "429, 5xx, refused, reset, timeout"
+    async with world.client.informer("v1/pods", streaming=False) as pods:
+        await pods.synced(600)
+        assert world.moves(row)[-1].delay > 10
+        await world.until(lambda: len(world.moves(row)) == 7)
+        assert world.moves(row)[-1].delay <= 1.6
+
+
+# --- the version from which it goes on ---
+
+
+def asked_versions(world: World) -> list[str]:
+    """The versions that watches and lists have begun at, in order."""
+    return [dict(request.query).get("resourceVersion", "") for request in world.server.requests]
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        frame("ERROR", {"kind": "Status", "status": "Failure", "reason": "InternalError", "code": 500}),
+        frame("ERROR", {"kind": "Status", "status": "Failure", "reason": "Forbidden", "code": 403}),
+        b"<html>please log in</html>\n",
+        b'{"type":"WHAT","object":{}}\n',
+        b"",
+    ],
+    ids=["error 500", "error 403", "html", "an unknown type", "a close"],
+)
+async def test_whatever_ends_a_watch_it_goes_on_from_where_it_got(world: World, ending: bytes) -> None:
+    async with following(world) as (pods, _):
+        opened_at = pods.resource_version
+        moved = frame("ADDED", bare("y", "u2", 61_000)) + ending
+        world.server.faults.next("watch", "v1/pods", chunks=[moved])
+        await world.server.restart()
+        await world.until(lambda: "default/y" in pods)
+        await world.until(lambda: world.server.requests.total == 3)
+        assert asked_versions(world) == ["", opened_at, "61000"]
+    assert len(world.reported(Listed)) == 1
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+async def test_a_paced_relist_is_not_older_than_what_the_watch_has_brought(
+    world: World, streaming: bool
+) -> None:
+    async with following(world, streaming=streaming) as (pods, _):
+        await scripted(world, frame("MODIFIED", POISON), frame("ADDED", bare("y", "u2", 61_000)))
+        await world.until(lambda: "default/y" in pods)
+        await world.until(lambda: "the paced relist is due" in world.rows)
+        await world.server.requests.wait_for(3)
+        due = list(world.server.requests)[2]
+        assert due.verb == ("watch" if streaming else "list")
+        assert due.query["resourceVersion"] == "61000"
+        assert due.query["resourceVersionMatch"] == "NotOlderThan"
+
+
+async def test_an_own_write_is_held_against_what_the_watch_has_brought(world: World) -> None:
+    async with following(world) as (pods, _):
+        await scripted(world, frame("ADDED", bare("y", "u2", 61_000)))
+        await world.until(lambda: "default/y" in pods)
+        await world.client.create("v1/pods", pod("mine"))
+        # Above the version that the watch was opened at, below the one it got to.
+        await world.until(lambda: world.reported(Rewound), 10)
+        assert world.reported(Rewound)[0].from_version == "61000"
+        await agrees(world, pods)
+
+
+async def test_an_own_write_between_two_watches_shows_a_restored_etcd_as_well(world: World) -> None:
+    world.server.create("v1/pods", pod("old"))
+    async with following(world) as (pods, _):
+        backup = int(pods.resource_version)
+        for name in ("x", "y", "z"):
+            world.server.create("v1/pods", pod(name))
+        await world.until(lambda: len(pods) == 4)
+        world.server.rewind(backup)
+        await world.server.restart()
+        await world.until(lambda: pods.health.reflectors[0].state == "waiting", step=0.01)
+        await world.client.create("v1/pods", pod("mine"))
+        await world.until(lambda: world.reported(Rewound), 30)
+        await agrees(world, pods)
+
+
+async def test_a_write_that_was_behind_and_proved_harmless_costs_no_event(world: World) -> None:
+    async with following(world) as (pods, _):
+        await scripted(world, frame("ADDED", bare("y", "u2", 61_000)))
+        await world.until(lambda: "default/y" in pods)
+        newest = b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"61500"},"items":[]}'
+        world.server.faults.next("list", "v1/pods", chunks=[newest])
+        await world.client.create("v1/pods", pod("mine"))
+        await world.until(lambda: "the server's version is not below the cache's" in world.rows, 10)
+        await world.until(lambda: list(world.server.requests)[-1].verb == "watch", 10)
+        assert asked_versions(world)[-1] == "61000"
+    assert not world.reported(Rewound)

@@ -174,7 +174,7 @@ WALK: list[tuple[str, State, Signal, bool, State, Action]] = [
         Action.DENIED,
     ),
     (
-        "403, 404, or a request the server rejects",
+        "403, 404, a request the server rejects, or a set-up that cannot work",
         Listing(CACHE),
         Denied(),
         False,

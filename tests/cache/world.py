@@ -12,8 +12,15 @@ from kresilient.observe.events import Event, ReflectorMoved
 from kresilient.testing.server import MemoryApiServer
 
 
-def pod(name: str, *, labels: dict[str, str] | None = None, node: str = "n1", **extra: Any) -> dict[str, Any]:
-    meta: dict[str, Any] = {"name": name, "namespace": "default"}
+def pod(
+    name: str,
+    *,
+    namespace: str = "default",
+    labels: dict[str, str] | None = None,
+    node: str = "n1",
+    **extra: Any,
+) -> dict[str, Any]:
+    meta: dict[str, Any] = {"name": name, "namespace": namespace}
     if labels:
         meta["labels"] = labels
     return {

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from kresilient.api.errors import ConnectFailed, ConnectionLost
+from kresilient.api.errors import ConnectFailed, ConnectionLost, LifecycleError
 from kresilient.testing.server import MemoryApiServer, MemoryTransport
 from kresilient.transport.base import Request, Response, Transport
 
@@ -173,6 +173,65 @@ async def test_a_cancelled_reader_leaves_nothing_behind(
     with pytest.raises(asyncio.CancelledError):
         await reading
     assert server.watch_count("v1/pods") == 0
+
+
+async def test_a_reader_that_was_cancelled_reads_on_where_it_was(
+    server: MemoryApiServer, transport: MemoryTransport
+) -> None:
+    async with await transport.send(watching()) as response:
+        chunks = response.chunks()
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(anext(chunks), 5)
+        assert server.watch_count("v1/pods") == 1
+        server.create("v1/pods", {"metadata": {"name": "a"}})
+        piece = await asyncio.wait_for(anext(chunks), 5)
+        assert json.loads(piece)["object"]["metadata"]["name"] == "a"
+    assert server.watch_count("v1/pods") == 0
+
+
+async def test_what_comes_while_nobody_reads_is_not_lost(
+    server: MemoryApiServer, transport: MemoryTransport
+) -> None:
+    async with await transport.send(watching()) as response:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(response.chunks()), 5)
+        for name in ("a", "b"):
+            server.create("v1/pods", {"metadata": {"name": name}})
+            await asyncio.sleep(1)
+        assert [event["object"]["metadata"]["name"] for event in await frames(response, 2)] == ["a", "b"]
+
+
+async def test_a_body_ends_once_and_stays_at_its_end(transport: MemoryTransport) -> None:
+    response = await transport.send(request())
+    assert [piece async for piece in response.chunks()]
+    assert [piece async for piece in response.chunks()] == []
+    assert await response.read() == b""
+
+
+async def test_a_reader_hears_that_its_response_was_closed(transport: MemoryTransport) -> None:
+    response = await transport.send(watching())
+    reading = asyncio.create_task(anext(response.chunks()))
+    await asyncio.sleep(1)
+    await response.close()
+    with pytest.raises(ConnectionLost, match="closed here"):
+        await reading
+    with pytest.raises(ConnectionLost, match="closed"):
+        await anext(response.chunks())
+
+
+async def test_a_closed_transport_sends_nothing(server: MemoryApiServer, transport: MemoryTransport) -> None:
+    server.faults.next("list", delay=5)
+    sending = asyncio.create_task(transport.send(request()))
+    await server.requests.wait_for(1)
+    await transport.close()
+    with pytest.raises(LifecycleError, match="is closed: make a new one"):
+        await transport.send(request())
+    assert server.requests.total == 1
+    with pytest.raises(LifecycleError):
+        await sending
+    assert server.inflight == 0
+    assert (await server.transport().send(request())).status == 200
 
 
 async def test_each_client_has_credentials_of_its_own() -> None:
