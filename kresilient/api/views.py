@@ -6,7 +6,8 @@
     class PodView(View, resource="v1/pods"):
         spec: PodSpec
 
-An informer of a view keeps the header and the declared fields, and drops the rest on arrival.
+An informer of a view keeps the header and the declared fields, and drops the rest on arrival. A change of
+a dropped field is still an update, for the version in the header is another.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ class Timing:
         small_jitter: a clean re-watch waits up to this long, so that a fleet is not in step.
         expired_jitter: a first relist after an expired version waits up to this long.
         streaming_patience: a streaming list without a new object for this long is given up.
-        streaming_limit: a streaming list without its end is given up after this long in any case.
+        streaming_limit: a streaming list without its end is given up after this long in any case; the end
+            of its `watch_lifetime` gives it up too.
         streaming_off: how long no streaming list is asked for after one failed.
         relist_base, relist_cap: the pace of relists that repair what a poison object may hide.
         backoff_base, backoff_cap: the first wait after a failure and the longest, each before its jitter.
@@ -32,7 +33,7 @@ class Timing:
     small_jitter: float = 1.0
     expired_jitter: float = 5.0
     streaming_patience: float = 30.0
-    streaming_limit: float = 600.0
+    streaming_limit: float = 240.0
     streaming_off: float = 600.0
     relist_base: float = 60.0
     relist_cap: float = 1800.0

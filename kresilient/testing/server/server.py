@@ -219,8 +219,8 @@ class ApiServer:
             self._watching.remove(entry)
 
     def watch_count(self, resource: str | Resource) -> int:
-        """How many watches of *resource* run now."""
-        return len(self.state.watchers(self.state.resource(resource)))
+        """How many watches of *resource* run now; one that was ended is none, even if it was not left yet."""
+        return sum(not watch.ended for watch in self.state.watchers(self.state.resource(resource)))
 
     def _watches_changed(self) -> None:
         for name, n, done in self._watching:

@@ -159,6 +159,7 @@ class ApiState:
         for watchers in self._watchers.values():
             for watch in watchers:
                 watch.end()
+        self._watches_changed()
 
     def _watches_changed(self) -> None:
         if self.on_watches is not None:
