@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
@@ -20,7 +21,7 @@ CHUNK = 1 << 18
 _metadata = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
-class Form:
+class Form(ABC):
     """How objects of one resource are shown: `one` for a get or an event, `listed` for a list.
 
     `name` tells forms apart whose bytes differ, so that an event is encoded once for all who share one.
@@ -31,9 +32,9 @@ class Form:
     def __init__(self, resource: ApiResource) -> None:
         self.resource = resource
 
+    @abstractmethod
     def one(self, stored: Stored) -> bytes:
         """One object by itself."""
-        raise NotImplementedError
 
     def more(self, stored: Stored) -> bytes:
         """One object in a watch that has shown one before."""
@@ -71,11 +72,13 @@ class Form:
         head, tail = self._around(metadata)
         yield from _joined(head, (self._item(stored) for stored in items), tail)
 
+    @abstractmethod
     def _around(self, metadata: dict[str, Any]) -> tuple[bytes, bytes]:
-        raise NotImplementedError
+        """What stands before and behind the items of a list."""
 
+    @abstractmethod
     def _item(self, stored: Stored) -> bytes:
-        raise NotImplementedError
+        """One object in a list."""
 
 
 class ObjectForm(Form):
