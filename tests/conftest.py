@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+
+from hypothesis import settings
+
+# No deadline: the machine is shared. In CI the same examples every time, so that a change is judged by itself.
+settings.register_profile("shared", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("shared")
 
 
 def pytest_sessionstart() -> None:

@@ -206,14 +206,12 @@ json_values = st.recursive(
 
 def is_list(value: Any) -> bool:
     """Whether *value* is what a server may call a list, said without the decoder."""
-    return (
-        isinstance(value, dict)
-        and "items" in value
-        and (value["items"] is None or isinstance(value["items"], list))
-        and (
-            str(value.get("kind", "")).endswith("List") or "resourceVersion" in (value.get("metadata") or {})
-        )
-    )
+    if not isinstance(value, dict) or not isinstance(value.get("items", False), list | None):
+        return False
+    kind, metadata = value.get("kind", ""), value.get("metadata", {})
+    if not isinstance(kind, str) or not isinstance(metadata, dict):
+        return False
+    return kind.endswith("List") or "resourceVersion" in metadata
 
 
 @given(json_values, st.lists(st.integers(0, 1000), max_size=5))
