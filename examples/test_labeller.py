@@ -2,7 +2,7 @@
 
     pytest examples/test_labeller.py
 
-The fixtures come with kresilient and need pytest-asyncio, here in auto mode.
+The fixtures come with kresilient and need pytest-asyncio, in either of its modes.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+import pytest_asyncio
 
 import kresilient as kr
 
@@ -33,7 +34,7 @@ async def label_of(apiserver, key: str) -> str:
     return label
 
 
-@pytest.fixture
+@pytest_asyncio.fixture
 async def labeller(kube_client):
     task = asyncio.create_task(label_pods(kube_client))
     yield task

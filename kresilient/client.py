@@ -35,7 +35,7 @@ from .api.versions import is_older
 from .api.views import View, resource_of, view_of
 from .cache.health import InformerHealth
 from .cache.index import IndexSpec
-from .cache.informer import Informer
+from .cache.informer import Informer, running_loop
 from .cache.intake import Transform
 from .cache.options import InformerOptions
 from .cache.reflector import Reflector
@@ -149,11 +149,13 @@ class Client:
     async def close(self, *, drain: bool = False, timeout: float = 10.0) -> None:
         """Close every informer, end every task, close the connections. Idempotent.
 
-        With *drain*, handlers get what is pending first, within *timeout* seconds. Cancelled: all that is
-        left is cancelled and the connections are closed all the same.
+        With *drain*, handlers get what is pending first, within *timeout* seconds. Raises `LifecycleError`
+        from another event loop; nothing has changed then. Cancelled: all that is left is cancelled and the
+        connections are closed all the same.
         """
         if self._closed:
             return
+        self._check_loop()
         self._closed = True
         own = asyncio.current_task()  # a handler may close the client that runs it
         try:
@@ -608,9 +610,15 @@ class Client:
             raise LifecycleError(f"this client is {state}")
         if os.getpid() != self._pid:
             raise LifecycleError("this client was made before a fork: make one in each process")
-        if asyncio.get_running_loop() is not self._loop:
-            raise LifecycleError("this client belongs to another event loop: make one for each loop")
+        self._check_loop()
         return self._door
+
+    def _check_loop(self) -> None:
+        if self._loop is not None and running_loop() is not self._loop:
+            raise LifecycleError(
+                "this client belongs to another event loop: use it there (call_soon_threadsafe leads from a "
+                "thread), or make one for each loop"
+            )
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work, name=name)

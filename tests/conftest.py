@@ -7,7 +7,7 @@ import os
 
 from hypothesis import settings
 
-# No deadline: the machine is shared. In CI the same examples every time, so that a change is judged by itself.
+# No deadline: machines are shared. In CI the same examples every time: a change is judged by itself.
 settings.register_profile("shared", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("shared")
 

@@ -33,7 +33,7 @@ from .shared import SharedInformer, Spawn, health_of
 from .store import Store
 from .subscription import EventStream, Feed, Handlers, Subscription
 
-__all__ = ["Informer"]
+__all__ = ["Informer", "running_loop"]
 
 T = TypeVar("T")
 
@@ -47,6 +47,14 @@ def _labels(selector: Any) -> LabelSelector:
 
 def _fields(selector: Any) -> FieldSelector:
     return _parsed_fields(selector) if isinstance(selector, str) else FieldSelector.parse(selector)
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that runs in this thread, or None."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
 
 _LIVE: weakref.WeakSet[Informer[Any]] = weakref.WeakSet()
@@ -118,7 +126,8 @@ class Informer(Generic[T]):
         """Leave the cache; the last handle to leave stops its watch. Idempotent.
 
         Handlers of this handle get what is pending first where *drain* says so, for at most *timeout*
-        seconds. Cancelled: handlers and watch are cancelled at once.
+        seconds. Raises `LifecycleError` from another event loop; nothing has changed then. Cancelled:
+        handlers and watch are cancelled at once.
         """
         await self._end(drain=drain, timeout=timeout, caller=asyncio.current_task())
 
@@ -126,6 +135,7 @@ class Informer(Generic[T]):
         """`close`, on behalf of *caller*, who may be one of the handlers."""
         if self._closed:
             return
+        self._check_loop()
         self._closed = True
         shared, self._shared, self._only = self._shared, None, None
         if shared is None:
@@ -349,9 +359,15 @@ class Informer(Generic[T]):
 
     def _on_loop(self) -> SharedInformer:
         shared = self._started()
-        if asyncio.get_running_loop() is not self._loop:
-            raise LifecycleError(f"the informer of {self._describe} belongs to another event loop")
+        self._check_loop()
         return shared
+
+    def _check_loop(self) -> None:
+        if self._loop is not None and running_loop() is not self._loop:
+            raise LifecycleError(
+                f"the informer of {self._describe} belongs to another event loop: from a thread, "
+                "client.call_soon_threadsafe leads there"
+            )
 
     def _readable(self) -> SharedInformer:
         shared = self._started()

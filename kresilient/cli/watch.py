@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -108,11 +108,23 @@ def _run(arguments: argparse.Namespace) -> int:
     return run(_lines(arguments), interrupted=0)
 
 
+def _saying(informer: Informer[KubeObject]) -> Callable[[str], None]:
+    """What writes the reason of a fault to stderr at once, while it is being recovered from."""
+
+    def say(reason: str) -> None:
+        denied = any(reflector.denied for reflector in informer.health.reflectors)
+        if informer.has_synced or not denied:  # a refusal of the first list ends it, with the same words
+            print(f"kresilient watch: {reason}", file=sys.stderr, flush=True)
+
+    return say
+
+
 async def _once(arguments: argparse.Namespace, output: str, timeout: float) -> int:
     counts = _counts()
     async with _client(arguments, counts) as client:
         began, cpu = time.perf_counter(), time.process_time()
         async with _informer(client, arguments) as informer:
+            counts.on_fault = _saying(informer)
             await _synced(informer, arguments, timeout)
             took, spent = time.perf_counter() - began, time.process_time() - cpu
             if arguments.stats:
@@ -130,13 +142,7 @@ async def _once(arguments: argparse.Namespace, output: str, timeout: float) -> i
 async def _lines(arguments: argparse.Namespace) -> int:
     counts = _counts()
     async with _client(arguments, counts) as client, _informer(client, arguments) as informer:
-
-        def say(reason: str) -> None:
-            denied = any(reflector.denied for reflector in informer.health.reflectors)
-            if informer.has_synced or not denied:  # a refusal of the first list ends it, with the same words
-                print(f"kresilient watch: {reason}", file=sys.stderr, flush=True)
-
-        counts.on_fault = say
+        counts.on_fault = _saying(informer)
         await _synced(informer, arguments, arguments.timeout)
         output = Output()
         async for event in informer.events():

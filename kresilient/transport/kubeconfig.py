@@ -150,7 +150,7 @@ def _read(paths: list[Path]) -> _Kubeconfig:
         kubeconfig.merge(content, path)
     if not found:
         raise ConfigError(
-            f"no kubeconfig at {kubeconfig.source}: set KUBECONFIG, or pass kubeconfig= or server="
+            f"no kubeconfig at {kubeconfig.source}: set KUBECONFIG, or name a kubeconfig or a server"
         )
     return kubeconfig
 

@@ -118,7 +118,7 @@ async def load_config(
     if not any(path.exists() for path in paths):
         raise ConfigError(
             f"no cluster is configured: {missing}, and no kubeconfig at {os.pathsep.join(map(str, paths))};"
-            " set KUBECONFIG, or pass kubeconfig= or server="
+            " set KUBECONFIG, or name a kubeconfig or a server"
         )
     return await kubeconfig_config(environ=environ, **fields)
 

@@ -245,9 +245,12 @@ async def test_on_a_terminal_it_is_a_live_table(apiserver: FakeApiServer) -> Non
 
 async def test_a_server_that_is_down_is_the_reason(unused_tcp_port: int) -> None:
     url = f"http://127.0.0.1:{unused_tcp_port}"
-    said = one_line(await run("watch", "v1/pods", "--once", "--timeout", "2", "--server", url))
-    assert "v1/pods default did not sync within 2.0 s" in said
-    assert f"cannot connect to {url}: connection refused" in said
+    ended = await run("watch", "v1/pods", "--once", "--timeout", "2", "--server", url)
+    assert (ended.code, ended.out) == (1, "")
+    first, *_, last = ended.err.splitlines()  # at once, and at the end
+    assert f"cannot connect to {url}: connection refused" in first
+    assert "v1/pods default did not sync within 2.0 s" in last
+    assert f"cannot connect to {url}: connection refused" in last
 
 
 async def test_a_stream_also_gives_up_at_its_timeout(unused_tcp_port: int) -> None:

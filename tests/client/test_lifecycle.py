@@ -478,3 +478,29 @@ async def test_a_thread_reaches_everything_else_over_the_bridge(cluster: Cluster
         await asyncio.to_thread(in_thread)
         cluster.create("a")
         await seen.until(lambda: len(seen) == 1)
+
+
+async def test_closing_from_another_loop_is_refused_and_changes_nothing(cluster: Cluster) -> None:
+    cluster.create("a")
+    async with cluster.client() as client, client.informer("v1/pods") as pods:
+        await pods.synced(PATIENCE)
+
+        def elsewhere() -> list[str]:
+            said = []
+            for close in (pods.close, client.close):
+                with pytest.raises(kr.LifecycleError) as caught:
+                    asyncio.run(close())
+                said.append(str(caught.value))
+            for use in (lambda: pods.events(), lambda: client.list("v1/pods")):
+                with pytest.raises(kr.LifecycleError) as caught:
+                    use()
+                said.append(str(caught.value))
+            return said
+
+        said = await asyncio.to_thread(elsewhere)
+        assert all("another event loop" in one for one in said) and len(said) == 4
+        assert len(pods) == 1
+        cluster.create("b")
+        async for event in pods.events():
+            if event.key == "default/b":
+                break

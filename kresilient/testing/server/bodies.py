@@ -121,7 +121,6 @@ class DeleteOptions(msgspec.Struct, rename="camel"):
     grace_period_seconds: int | None = None
     preconditions: _Preconditions | None = None
     dry_run: list[str] | None = None
-    propagation_policy: str | None = None
 
     @property
     def uid(self) -> str:
