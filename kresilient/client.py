@@ -82,6 +82,7 @@ class Client:
     Every verb raises the typed `ApiError` of the server's answer, `ConnectFailed` or `ConnectionLost` where
     there was none, and `InvalidName` for a name no path can carry; a write whose answer was lost raises
     `OutcomeUnknown`. Reads, and writes that certainly did nothing, are retried within bounds first.
+    With *shares_limiter*, clients of one server with equal figures on one loop have one limiter.
     Cancelled: the request is aborted; a write may still have happened.
     """
 
@@ -92,6 +93,7 @@ class Client:
         qps: float | None = 20.0,
         burst: int = 40,
         limiter: Limiter | None = None,
+        shares_limiter: bool = False,
         retry: RetryPolicy | None = None,
         observers: Iterable[Observer] = (),
         random: Callable[[], float] = _random.random,
@@ -99,7 +101,7 @@ class Client:
     ) -> None:
         self._transport = transport
         self._limiter = limiter if limiter is not None else Limiter(qps, burst)
-        self._shares_limiter = False
+        self._shares_limiter = shares_limiter and limiter is None and qps is not None
         self._retry = retry
         self._random = random
         self._timing = timing

@@ -77,6 +77,12 @@ def connect(
         config: ClusterConfig = await load_config(configuration, **options)
         return HttpTransport(config), config.namespace
 
-    client = Client(transport, qps=qps, burst=burst, limiter=limiter, retry=retry, observers=observers)
-    client._shares_limiter = limiter is None and qps is not None
-    return client
+    return Client(
+        transport,
+        qps=qps,
+        burst=burst,
+        limiter=limiter,
+        shares_limiter=True,
+        retry=retry,
+        observers=observers,
+    )

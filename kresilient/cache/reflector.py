@@ -400,6 +400,7 @@ class Reflector:
             return self._silent()
         # Opening may wait for admission, which is no silence of the server's.
         stream = self._stream or await self._open(version)
+        self._recovered()  # the server took the watch; a quiet one may show no frame for long
         clock, started = self._clock, self._clock()
 
         def lived() -> bool:
@@ -418,7 +419,6 @@ class Reflector:
                     if not stream.heard:
                         stream.heard = True
                         self._stalled, self._stall = False, self._timing.stall
-                        self._recovered()
                     silence.reschedule(self._deadline())
                     for frame in stream.decoder.feed(chunk):
                         if (ending := self._receive(frame)) is not None:

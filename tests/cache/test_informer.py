@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -134,7 +135,12 @@ async def test_keys_and_lists_stay_in_key_order_through_every_change(
         assert len(pods) == len(expected)
         assert pods.keys(namespace="other") == keys(pods.list(namespace="other"))
         assert pods.keys(namespace="other") == [key for key in expected if key.startswith("other/")]
-        assert namespaces or pods.keys(namespace="nowhere") == []
+        for read in (pods.keys, pods.list):
+            if namespaces is None:
+                assert read(namespace="nowhere") == []
+            else:
+                with pytest.raises(ConfigError, match="not nowhere"):
+                    read(namespace="nowhere")
 
 
 async def test_each_of_several_namespaces_is_read_by_key_and_no_other_is_held(world: World) -> None:
@@ -458,3 +464,18 @@ async def test_a_synced_informer_is_no_longer_ok_once_it_crashed(world: World) -
         world.server.create("v1/pods", pod("bad"))
         await world.until(lambda: world.reported(TaskCrashed), 5)
         assert not world.client.health.ok
+
+
+async def test_a_quiet_watch_that_the_server_takes_again_is_well_before_any_bookmark(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(bookmark_interval=1e9)
+    async with world.server, world.client, world.client.informer("v1/pods") as pods:
+        await pods.synced(30)
+        fault = world.server.faults.next("watch", "v1/pods", status=403)
+        await world.server.restart()
+        await world.until(lambda: fault.hits and not world.client.health.ok)
+        assert "403" in pods.health.reason
+        await world.server.watchers("v1/pods", 1, timeout=300)
+        await world.until(lambda: world.client.health.ok, 1)
+        assert pods.health.reason == ""
