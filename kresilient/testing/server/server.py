@@ -15,6 +15,8 @@ from kresilient.api.resources import Resource, join_key
 
 from . import wire
 from .access import Access
+from .activity import Activity
+from .broadcast import Broadcast
 from .faults import Fault, Faults
 from .journal import Journal
 from .manifests import load_manifests
@@ -120,6 +122,7 @@ class ApiServer:
         self.access = Access(tokens)
         self.faults = Faults()
         self.requests = RequestLog()
+        self.activity = Activity()
         self.max_inflight = max_inflight
         self.bookmark_interval = bookmark_interval
         self.inflight = 0
@@ -127,6 +130,8 @@ class ApiServer:
         self.epoch: Epoch | None = None
         self._watching: list[tuple[str, int, asyncio.Future[None]]] = []
         self.state.on_watches = self._watches_changed
+        self._changed = Broadcast()
+        self.state.on_objects = self._changed.tell
 
     # --- objects, for tests: at once, and without asking for access --------------------------------------
 
@@ -199,6 +204,66 @@ class ApiServer:
 
     # --- waiting -----------------------------------------------------------------------------------------
 
+    async def settled(self, *, quiet: float = 0.0, timeout: float = 10.0) -> None:
+        """Wait until the server has nothing left to do.
+
+        It has not while a request other than a watch runs, or while a watch has not sent all that concerns
+        it. Sent over HTTP is what the operating system has taken, in memory what the client has read. Not
+        waited for are bookmarks, and what a fault holds for ever: more never comes of it. A server that
+        does not run has settled.
+
+        It says nothing of the client: what was sent may not have been read, and a request that the client is
+        about to make is not known yet. For what a controller *does*, wait for the object that it writes
+        (`wait_for`); for "and it does no more", ask for a *quiet* time, which costs nothing in virtual time.
+
+        Args:
+            quiet: seconds for which the server must stay so: no request comes, no watch is told anything.
+            timeout: seconds after which to raise `TimeoutError`, which says what is still served.
+        """
+        await self.activity.settled(quiet=quiet, timeout=timeout)
+
+    async def wait_for(
+        self,
+        resource: str | Resource,
+        key: str,
+        condition: Callable[[dict[str, Any]], object] | None = None,
+        *,
+        timeout: float = 10.0,
+    ) -> dict[str, Any]:
+        """Wait until the object under *key* is there and *condition* of it is true; returns it.
+
+        It is looked at once for each state in which the object is found, so a state that is gone at once may
+        be missed. What *condition* raises is raised. Raises `TimeoutError` after *timeout* seconds, with the
+        object as it is then.
+        """
+        collection = self.state.collection(self.state.resource(resource))
+        seen: Stored | None = None
+        try:
+            async with asyncio.timeout(timeout) as limit:
+                while True:
+                    stored = collection.objects.get(key)
+                    if stored is not None and stored is not seen:
+                        shown = self._shown(resource, stored)
+                        if condition is None or condition(shown):
+                            return shown
+                    seen = stored
+                    await self._changed.wait()
+        except TimeoutError:
+            if not limit.expired():  # the condition's own
+                raise
+            now = "is not there" if seen is None else f"is {_short(seen.item)}"
+            raise TimeoutError(f"{resource} {key} {now} after {timeout:g} s") from None
+
+    async def wait_gone(self, resource: str | Resource, key: str, *, timeout: float = 10.0) -> None:
+        """Wait until there is no object under *key*. Raises `TimeoutError` as `wait_for` does."""
+        collection = self.state.collection(self.state.resource(resource))
+        try:
+            async with asyncio.timeout(timeout):
+                while key in collection.objects:
+                    await self._changed.wait()
+        except TimeoutError:
+            raise TimeoutError(f"{resource} {key} is still there after {timeout:g} s") from None
+
     async def watchers(self, resource: str | Resource, n: int = 1, *, timeout: float = 10.0) -> None:
         """Wait until at least *n* watches of *resource* run; with 0, until none does.
 
@@ -251,6 +316,7 @@ class ApiServer:
             call.headers.get("user-agent", ""),
             loop.time(),
         )
+        self.activity.begins(record)
         self.requests.arrived(record)
         counted = info.verb != "watch"
         full = counted and self.max_inflight is not None and self.inflight >= self.max_inflight
@@ -267,11 +333,12 @@ class ApiServer:
             self.inflight -= counted
             if answer is not None and answer.watch is not None and answer.resource is not None:
                 self.state.unwatch(answer.resource, answer.watch)
+            self.activity.ends(record)
 
         try:
             fault = self.faults.take(record)
             if fault is not None:
-                await self._before(fault, epoch)
+                await self._before(fault, epoch, record)
             answer = self._answer(call, info, certificate, fault, full=full)
             self.requests.answered(record, answer.status)
             chunks = self._body(answer, fault, epoch, record)
@@ -281,12 +348,12 @@ class ApiServer:
         streaming = answer.watch is not None or (fault is not None and fault.breaks_body)
         return Reply(answer.status, answer.headers, chunks, finish, streaming=streaming)
 
-    async def _before(self, fault: Fault, epoch: Epoch) -> None:
+    async def _before(self, fault: Fault, epoch: Epoch, record: RequestRecord) -> None:
         """What a fault does before anything is answered."""
         if fault.delay:
             await _until(epoch.over, fault.delay)
         if fault.hang:
-            await epoch.over.wait()
+            await self._held(epoch, record)
         if fault.refuse or epoch.killed or fault.hang:
             raise Reset
 
@@ -324,9 +391,9 @@ class ApiServer:
         """The bytes of *answer*, with what *fault* does to them."""
         if fault is not None and fault.insert:
             yield fault.insert
-        source = self._pieces(answer, fault, epoch)
+        source = self._pieces(answer, fault, record)
         if fault is not None and fault.silent_after is not None:
-            source = _quiet(source, fault.silent_after, epoch, frames=answer.watch is not None)
+            source = self._quiet(source, fault.silent_after, epoch, record, frames=answer.watch is not None)
         sent = 0
         async for piece in source:
             if epoch.killed:
@@ -342,10 +409,29 @@ class ApiServer:
             raise Reset
         if fault is not None and fault.chunks is not None and fault.then != "close":
             if fault.then == "stall":
-                await epoch.over.wait()
+                await self._held(epoch, record)
             raise Reset
 
-    async def _pieces(self, answer: Answer, fault: Fault | None, epoch: Epoch) -> AsyncIterator[bytes]:
+    async def _held(self, epoch: Epoch, record: RequestRecord) -> None:
+        """Wait until the server stops: a fault keeps *record* from going on."""
+        self.activity.ends(record)
+        await epoch.over.wait()
+
+    async def _quiet(
+        self, source: AsyncIterator[bytes], after: int, epoch: Epoch, record: RequestRecord, *, frames: bool
+    ) -> AsyncIterator[bytes]:
+        """*source* up to *after* frames (or bytes), then silence until the server stops."""
+        left = after
+        while left > 0 and (piece := await anext(source, None)) is not None:
+            lines = piece.splitlines(keepends=True)[:left] if frames else [piece[:left]]
+            left -= len(lines) if frames else len(lines[0])
+            yield b"".join(lines)
+        await self._held(epoch, record)
+        raise Reset
+
+    async def _pieces(
+        self, answer: Answer, fault: Fault | None, record: RequestRecord
+    ) -> AsyncIterator[bytes]:
         if answer.watch is None:
             for piece in answer.body:
                 if piece:
@@ -353,7 +439,12 @@ class ApiServer:
             return
         watch, loop = answer.watch, asyncio.get_running_loop()
         ready = asyncio.Event()
-        watch.on_ready = ready.set
+
+        def on_ready() -> None:
+            self.activity.wakes(record)
+            ready.set()
+
+        watch.on_ready = on_ready
         deadline = loop.time() + answer.timeout
         # The last bookmark comes shortly before the end, so that a client can go on from there.
         last_bookmark = deadline - min(2.0, answer.timeout / 2)
@@ -375,6 +466,7 @@ class ApiServer:
                 if frames := watch.bookmark(self.state.version, only_news=last):
                     yield frames
             else:
+                self.activity.rests(record)  # a bookmark does not wake it: it is no news
                 wake = min(deadline, bookmark) if watch.bookmarks else deadline
                 # Never a wait too short for a clock to show: in virtual time it would not pass.
                 await _until(ready, max(wake - loop.time(), 1e-5))
@@ -411,17 +503,9 @@ def _scripted(fault: Fault) -> Answer:
     return answer
 
 
-async def _quiet(
-    source: AsyncIterator[bytes], after: int, epoch: Epoch, *, frames: bool
-) -> AsyncIterator[bytes]:
-    """*source* up to *after* frames (or bytes), then silence until the server stops."""
-    left = after
-    while left > 0 and (piece := await anext(source, None)) is not None:
-        lines = piece.splitlines(keepends=True)[:left] if frames else [piece[:left]]
-        left -= len(lines) if frames else len(lines[0])
-        yield b"".join(lines)
-    await epoch.over.wait()
-    raise Reset
+def _short(item: bytes) -> str:
+    text = item.decode("utf-8", "replace")
+    return text if len(text) <= 500 else f"{text[:500]}…"
 
 
 async def _until(event: asyncio.Event, seconds: float) -> None:

@@ -68,6 +68,7 @@ class ApiState:
         self.strict_namespaces = strict_namespaces
         self.commit = commit
         self.on_watches: Callable[[], None] | None = None
+        self.on_objects: Callable[[], None] | None = None
         self._history = history
         self._page_ttl = page_ttl
         self._watch_queue = watch_queue
@@ -164,6 +165,10 @@ class ApiState:
     def _watches_changed(self) -> None:
         if self.on_watches is not None:
             self.on_watches()
+
+    def _objects_changed(self) -> None:
+        if self.on_objects is not None:
+            self.on_objects()
 
     # --- writing -----------------------------------------------------------------------------------------
 
@@ -329,6 +334,7 @@ class ApiState:
         collection.load(loaded)
         self.version = max(self.version, max((stored.version for stored in loaded), default=0))
         collection.compact(self.version)
+        self._objects_changed()
 
     # --- history -----------------------------------------------------------------------------------------
 
@@ -360,6 +366,7 @@ class ApiState:
             collection.rewind(version)
         self.version = self._floor = self._page_floor = version
         self._redefine()
+        self._objects_changed()
 
     def replay(
         self, storage: tuple[str, str], key: str, version: int, item: bytes | None, *, poison: bool = False
@@ -447,6 +454,7 @@ class ApiState:
         if storage == DEFINITIONS:
             self._define(change.new.key, change.after)
         self._watchers.setdefault(storage, Watchers()).offer(change)
+        self._objects_changed()
 
     def _oldest_page(self) -> int:
         """The version that was current *page_ttl* ago: page tokens from before it have expired."""
