@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
+from .api.errors import ConfigError
 from .client import Client
 from .flow.limiter import Limiter
 from .flow.retry import RetryPolicy
@@ -56,8 +57,8 @@ def connect(
     the kubeconfig's current context. Use it as `async with connect() as client:`.
 
     Args:
-        configuration: a `ClusterConfig`, or a `Configuration` or `ApiClient` of `kubernetes_asyncio`,
-            taken as it is.
+        configuration: a `ClusterConfig`, or a `Configuration` or `ApiClient` of `kubernetes_asyncio`, or a
+            `Transport` (such as `MemoryApiServer().transport()`), taken as it is.
         qps: requests a second that may leave, over all callers; None for no limit. Clients of one server
             that are connected with the same figures on one event loop share them.
         burst: requests that may leave at once after a rest.
@@ -67,7 +68,7 @@ def connect(
         options: the cluster and the credentials; see `ConnectOptions`.
 
     Nothing is read or sent before the client is entered; that raises `ConfigError` where no cluster is
-    configured or a setting cannot be used.
+    configured or a setting cannot be used. Raises `ConfigError` at once for options beside a transport.
     """
 
     async def transport() -> tuple[Transport, str]:
@@ -77,8 +78,13 @@ def connect(
         config: ClusterConfig = await load_config(configuration, **options)
         return HttpTransport(config), config.namespace
 
+    given = configuration if isinstance(configuration, Transport) else None
+    if given is not None and options:
+        raise ConfigError(
+            f"a transport knows its cluster and its credentials: leave out {', '.join(sorted(options))}"
+        )
     return Client(
-        transport,
+        given or transport,
         qps=qps,
         burst=burst,
         limiter=limiter,

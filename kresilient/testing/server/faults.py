@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -175,6 +175,9 @@ class Faults:
                 self._armed.remove(fault)
             return fault
         return None
+
+    def __iter__(self) -> Iterator[Fault]:
+        return iter(tuple(self._armed))
 
     def __len__(self) -> int:
         return len(self._armed)

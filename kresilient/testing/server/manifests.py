@@ -15,7 +15,7 @@ from .statuses import Refused
 if TYPE_CHECKING:
     from .server import ApiServer
 
-__all__ = ["load_manifests", "read_manifests"]
+__all__ = ["add_manifests", "load_manifests", "read_manifests"]
 
 _FIRST: Final = ("CustomResourceDefinition", "Namespace")
 
@@ -45,7 +45,18 @@ def load_manifests(server: ApiServer, paths: Iterable[str | Path]) -> list[str]:
     An object that is there already is replaced. Returns what was stored, as `"v1/pods default/web-0"`.
     Raises `ValueError` that names the document a server would refuse; what came before it stays.
     """
-    found = [entry for path in paths for entry in read_manifests(path)]
+    return _store_all(server, [entry for path in paths for entry in read_manifests(path)])
+
+
+def add_manifests(server: ApiServer, manifests: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Store objects in plain data, Lists taken apart, as `load_manifests` stores those of a file."""
+    return _store_all(
+        server,
+        [entry for number, one in enumerate(manifests, 1) for entry in _objects(f"object {number}", one)],
+    )
+
+
+def _store_all(server: ApiServer, found: list[tuple[str, dict[str, Any]]]) -> list[str]:
     found.sort(key=lambda entry: entry[1]["kind"] not in _FIRST)
     return [_store(server, where, manifest) for where, manifest in found]
 

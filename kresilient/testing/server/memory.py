@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from itertools import count
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -16,18 +17,25 @@ from .server import ApiServer, Reply, Reset
 
 __all__ = ["MemoryApiServer", "MemoryTransport"]
 
+_numbers = count(1)
+
 
 class MemoryApiServer(ApiServer):
     """A fake API server that is asked by calls: no socket, no thread, no time but the loop's.
 
-    It starts running; `async with` ends it. Takes the options of `ApiServer`.
+    It starts running; `async with` ends it. Takes the options of `ApiServer`. A client of it is
+    `kresilient.connect(server.transport(), qps=None)`.
     """
-
-    url = "memory://kresilient"
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
+        self._url = f"memory://apiserver-{next(_numbers)}"
         self._begin()
+
+    @property
+    def url(self) -> str:
+        """A name that no other server of this process has; nothing listens there."""
+        return self._url
 
     def transport(
         self, *, token: str | None = None, user_agent: str = "kresilient-memory"

@@ -19,13 +19,14 @@ from .activity import Activity
 from .broadcast import Broadcast
 from .faults import Fault, Faults
 from .journal import Journal
-from .manifests import load_manifests
+from .manifests import add_manifests, load_manifests
 from .metrics import metrics_text
 from .requests import Call, RequestInfo, RequestLog, RequestRecord
 from .routes import Answer, Routes
 from .state import ApiState
 from .statuses import Refused, generic, too_many_requests
 from .storage import Stored
+from .summary import summary
 
 __all__ = ["ApiServer", "Reply", "Reset"]
 
@@ -133,6 +134,11 @@ class ApiServer:
         self._changed = Broadcast()
         self.state.on_objects = self._changed.tell
 
+    @property
+    def url(self) -> str:
+        """The base URL, without a slash at its end."""
+        raise NotImplementedError("a server without a way in has no URL")
+
     # --- objects, for tests: at once, and without asking for access --------------------------------------
 
     @property
@@ -186,6 +192,14 @@ class ApiServer:
             if not stored.poison
         }
 
+    def add(self, *manifests: Mapping[str, Any]) -> list[str]:
+        """Store objects that say with `apiVersion` and `kind` what they are, as `load` stores a file's.
+
+        Definitions and namespaces go in first. Returns what was stored, as `"v1/pods default/web-0"`. Raises
+        `ValueError`, saying which one the server refuses.
+        """
+        return add_manifests(self, manifests)
+
     def load(self, *paths: str | Path) -> list[str]:
         """Store every object of manifest files, as `kubectl apply -f` would; see `load_manifests`."""
         return load_manifests(self, paths)
@@ -201,6 +215,10 @@ class ApiServer:
     def _shown(self, resource: str | Resource, stored: Stored) -> dict[str, Any]:
         decoded: dict[str, Any] = wire.decode(stored.full(self.state.resource(resource).header))
         return decoded
+
+    def summary(self, *, last: int = 20) -> str:
+        """The *last* requests that came, and the armed faults that nothing has met, as text for a person."""
+        return summary(self.url, self.requests, self.faults, last=last)
 
     # --- waiting -----------------------------------------------------------------------------------------
 
