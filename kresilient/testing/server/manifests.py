@@ -10,6 +10,7 @@ from kresilient.api.resources import join_key
 
 from .bodies import check_shape
 from .kinds import ApiResource
+from .snapshot import API_VERSION as SNAPSHOT
 from .statuses import Refused
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def _objects(where: str, document: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     if not isinstance(document, dict) or not document.get("kind") or not document.get("apiVersion"):
         raise ValueError(f"{where} is no Kubernetes object: a manifest needs apiVersion and kind")
     kind, items = str(document["kind"]), document.get("items")
+    if document["apiVersion"] == SNAPSHOT:
+        raise ValueError(f"{where} is of a snapshot, which is no manifest: restore() takes it")
     if isinstance(items, list) and kind.endswith("List"):
         for number, item in enumerate(items, 1):
             if isinstance(item, dict) and kind != "List":  # items of a typed list carry no type of their own

@@ -23,6 +23,7 @@ from .manifests import add_manifests, load_manifests
 from .metrics import metrics_text
 from .requests import Call, RequestInfo, RequestLog, RequestRecord
 from .routes import Answer, Routes
+from .snapshot import dump, parse, write
 from .state import ApiState
 from .statuses import Refused, generic, too_many_requests
 from .storage import Stored
@@ -204,6 +205,27 @@ class ApiServer:
         """Store every object of manifest files, as `kubectl apply -f` would; see `load_manifests`."""
         return load_manifests(self, paths)
 
+    def snapshot(self) -> str:
+        """Every object as YAML, exactly, with uids, versions, managed fields and status; see `snapshot.py`.
+
+        The text of equal objects is equal, so it can be compared, kept beside a test and read in a diff.
+        """
+        return dump(self.state)
+
+    def save(self, path: str | Path) -> Path:
+        """Write `snapshot()` to *path*, in place of what is there, or not at all. Raises `OSError`."""
+        return write(self.snapshot(), path)
+
+    def restore(self, snapshot: str | Path) -> None:
+        """Hold what *snapshot* says and nothing else, as a server on a restored backup: every watch ends.
+
+        Args:
+            snapshot: the text of one, or the `Path` of a file that holds it.
+
+        Raises `ValueError` that says what is wrong with it, or `OSError`; nothing has changed then.
+        """
+        self.state.restore(*parse(snapshot))
+
     def compact(self) -> None:
         """Forget all history: older versions answer 410, older page tokens have expired."""
         self.state.compact()
@@ -254,12 +276,12 @@ class ApiServer:
         be missed. What *condition* raises is raised. Raises `TimeoutError` after *timeout* seconds, with the
         object as it is then.
         """
-        collection = self.state.collection(self.state.resource(resource))
+        found = self.state.resource(resource)
         seen: Stored | None = None
         try:
             async with asyncio.timeout(timeout) as limit:
                 while True:
-                    stored = collection.objects.get(key)
+                    stored = self.state.collection(found).objects.get(key)
                     if stored is not None and stored is not seen:
                         shown = self._shown(resource, stored)
                         if condition is None or condition(shown):
@@ -274,10 +296,10 @@ class ApiServer:
 
     async def wait_gone(self, resource: str | Resource, key: str, *, timeout: float = 10.0) -> None:
         """Wait until there is no object under *key*. Raises `TimeoutError` as `wait_for` does."""
-        collection = self.state.collection(self.state.resource(resource))
+        found = self.state.resource(resource)
         try:
             async with asyncio.timeout(timeout):
-                while key in collection.objects:
+                while key in self.state.collection(found).objects:
                     await self._changed.wait()
         except TimeoutError:
             raise TimeoutError(f"{resource} {key} is still there after {timeout:g} s") from None

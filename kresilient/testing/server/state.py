@@ -31,6 +31,7 @@ from .watch import Watch, Watchers
 __all__ = ["ApiState", "Commit"]
 
 DEFINITIONS: Final = ("apiextensions.k8s.io", "customresourcedefinitions")
+NAMESPACES: Final = ("", "namespaces")
 
 Commit = Callable[[tuple[str, str], Change], None]
 """Called with the storage and the change before anybody sees it; what it raises undoes the write."""
@@ -356,15 +357,51 @@ class ApiState:
                 "keep more of it with history=N"
             )
         self.end_watches()
-        for storage, collection in self._collections.items():
-            undone = collection.undone(version)
-            if self.commit is not None:
-                for key, held in undone.items():
-                    kind = "DELETED" if held is None else "MODIFIED"
-                    state = Stored(key, version, b"") if held is None else held
-                    self.commit(storage, Change(kind, version, state, None))
+        undone = {storage: one.undone(version) for storage, one in self._collections.items()}
+        self._commit_again(undone, version)
+        for collection in self._collections.values():
             collection.rewind(version)
+        self._went_to(version)
+
+    def restore(self, version: int, objects: Mapping[tuple[str, str], Mapping[str, Stored]]) -> None:
+        """Hold *objects* (by storage and key) and nothing else, as an etcd that was restored from a backup of
+        *version* does; versions count on from there.
+
+        Every watch ends, and the history begins anew: older versions answer 410.
+        """
+        self.end_watches()
+        held: dict[tuple[str, str], dict[str, Stored | None]] = {}
+        for storage in {**self._collections, **objects}:
+            before = self._collections[storage].keys if storage in self._collections else ()
+            held[storage] = {**dict.fromkeys(before), **objects.get(storage, {})}
+        self._commit_again(held, version)
+        self._collections.clear()
+        for storage, by_key in objects.items():
+            collection = Collection(history=self._history, compacted=version)
+            collection.load(by_key.values())
+            self._collections[storage] = collection
+        self._went_to(version)
+
+    def _commit_again(
+        self, held: Mapping[tuple[str, str], Mapping[str, Stored | None]], version: int
+    ) -> None:
+        """Make durable that the keys in *held* hold what they do there, at *version*."""
+        if self.commit is None:
+            return
+        for storage, by_key in held.items():
+            for key, stored in by_key.items():
+                if stored is None:
+                    change = Change("DELETED", version, Stored(key, version, b""), None)
+                else:
+                    change = Change("MODIFIED", stored.version, stored, None)
+                self.commit(storage, change)
+        # The last version committed is where the count goes on: here, the end of a key that never was.
+        self.commit(NAMESPACES, Change("DELETED", version, Stored("", version, b""), None))
+
+    def _went_to(self, version: int) -> None:
+        """Count on from *version*, with no history before it."""
         self.version = self._floor = self._page_floor = version
+        self._marks.clear()
         self._redefine()
         self._objects_changed()
 
