@@ -103,7 +103,7 @@ def test_a_write_that_cannot_be_kept_is_not_made(path: Path) -> None:
     Journal.open(path, state).close()
     version = state.version
     with pytest.raises(OSError, match="is closed"):
-        state.create(state.resources.parse("v1/pods"), {"metadata": {"name": "a"}}, namespace="default")
+        state.create(state.resources.parse("v1/configmaps"), {"metadata": {"name": "a"}}, namespace="default")
     assert state.version == version
 
 
@@ -135,7 +135,7 @@ asyncio.run(main())
 def test_the_journal_is_one_json_object_a_line(path: Path) -> None:
     state = ApiState()
     Journal.open(path, state)
-    state.create(state.resources.parse("v1/pods"), {"metadata": {"name": "a"}}, namespace="default")
+    state.create(state.resources.parse("v1/configmaps"), {"metadata": {"name": "a"}}, namespace="default")
     last = json.loads(path.read_bytes().splitlines()[-1])
-    assert (last["v"], last["r"], last["k"]) == (state.version, "pods", "default/a")
+    assert (last["v"], last["r"], last["k"]) == (state.version, "configmaps", "default/a")
     assert last["o"]["metadata"]["name"] == "a"

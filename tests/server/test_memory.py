@@ -60,7 +60,8 @@ async def test_it_is_a_transport(transport: MemoryTransport) -> None:
 
 
 async def test_writes_and_reads(server: MemoryApiServer, transport: MemoryTransport) -> None:
-    created = await transport.send(request("POST", body={"metadata": {"name": "a"}}))
+    spec = {"containers": [{"name": "c", "image": "i"}]}
+    created = await transport.send(request("POST", body={"metadata": {"name": "a"}, "spec": spec}))
     assert created.status == 201
     await created.read()
     missing = await transport.send(request(path=f"{PODS}/none"))

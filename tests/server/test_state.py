@@ -13,6 +13,9 @@ from kresilient.testing.server.kinds import ApiResource
 from kresilient.testing.server.listing import ListOptions
 from kresilient.testing.server.selection import Selection
 from kresilient.testing.server.wire import decode
+from kresilient.testing.server.writing import Write
+
+SPEC = {"containers": [{"name": "c", "image": "i"}]}
 
 
 class Clock:
@@ -40,7 +43,8 @@ def pods(state: ApiState) -> ApiResource:
 
 def create(state: ApiState, resource: ApiResource, name: str, **obj: Any) -> int:
     metadata = {"name": name, **obj.pop("metadata", {})}
-    return state.create(resource, {"metadata": metadata, **obj}, namespace="default").version
+    write = Write(trusted=True)
+    return state.create(resource, {"metadata": metadata, **obj}, namespace="default", write=write).version
 
 
 def events(
@@ -114,8 +118,8 @@ def test_a_running_watch_is_found_by_what_it_selects(
     watch = state.watch(pods, Selection(pods, **selectors), ObjectForm(pods))
     create(state, pods, "a", spec={"nodeName": "n1"})
     create(state, pods, "b")
-    state.create(pods, {"metadata": {"name": "c"}}, namespace="other")
-    state.patch(pods, "default/a", {"spec": {"nodeName": "n2"}}, kind="merge")
+    state.create(pods, {"metadata": {"name": "c"}, "spec": SPEC}, namespace="other")
+    state.patch(pods, "default/a", {"spec": {"nodeName": "n2"}}, kind="merge", write=Write(trusted=True))
     assert seen([decode(line) for line in watch.take().splitlines()]) == expected
 
 
@@ -221,20 +225,17 @@ def test_an_object_with_a_finalizer_stays_until_it_is_removed(state: ApiState, p
 
 
 def test_a_status_write_and_a_main_write_do_not_touch_each_other(state: ApiState, pods: ApiResource) -> None:
-    create(state, pods, "a", spec={"nodeName": "n1"})
+    create(state, pods, "a", spec=SPEC)
     obj = state.get(pods, "default/a").decode()
-    state.update(
-        pods, "default/a", {**obj, "spec": {"nodeName": "n2"}, "status": {"phase": "X"}}, subresource="status"
-    )
+    other = {**obj["spec"], "activeDeadlineSeconds": 5}
+    changed = {**obj, "spec": other, "status": {"phase": "Running"}}
+    state.update(pods, "default/a", changed, subresource="status")
     obj = state.get(pods, "default/a").decode()
-    assert (obj["spec"], obj["status"]) == ({"nodeName": "n1"}, {"phase": "X"})
-    state.update(pods, "default/a", {**obj, "spec": {"nodeName": "n3"}, "status": {"phase": "Y"}})
+    assert ("activeDeadlineSeconds" in obj["spec"], obj["status"]) == (False, {"phase": "Running"})
+    state.update(pods, "default/a", {**obj, "spec": other, "status": {"phase": "Failed"}})
     obj = state.get(pods, "default/a").decode()
-    assert (obj["spec"], obj["status"], obj["metadata"]["generation"]) == (
-        {"nodeName": "n3"},
-        {"phase": "X"},
-        2,
-    )
+    assert obj["spec"]["activeDeadlineSeconds"] == 5
+    assert (obj["status"], obj["metadata"]["generation"]) == ({"phase": "Running"}, 2)
 
 
 def test_poison_is_served_as_it_is(state: ApiState, pods: ApiResource) -> None:
@@ -324,12 +325,13 @@ def test_a_definition_waits_for_an_object_that_a_finalizer_holds(state: ApiState
 def test_deleting_a_namespace_deletes_what_is_in_it(state: ApiState, pods: ApiResource) -> None:
     namespaces = state.resources.parse("v1/namespaces")
     state.create(namespaces, {"metadata": {"name": "team"}})
-    state.create(pods, {"metadata": {"name": "a"}}, namespace="team")
-    state.create(pods, {"metadata": {"name": "b", "finalizers": ["example.com/hold"]}}, namespace="team")
+    state.create(pods, {"metadata": {"name": "a"}, "spec": SPEC}, namespace="team")
+    held = {"name": "b", "finalizers": ["example.com/hold"]}
+    state.create(pods, {"metadata": held, "spec": SPEC}, namespace="team")
     state.delete(namespaces, "team")
     assert list(state.collection(pods).objects) == ["team/b"]
     with pytest.raises(Refused, match="being terminated"):
-        state.create(pods, {"metadata": {"name": "c"}}, namespace="team")
+        state.create(pods, {"metadata": {"name": "c"}, "spec": SPEC}, namespace="team")
     state.patch(pods, "team/b", {"metadata": {"finalizers": None}}, kind="merge")
     assert "team" not in state.collection(namespaces).objects
 

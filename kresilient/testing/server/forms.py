@@ -12,6 +12,8 @@ import msgspec
 from . import wire
 from .kinds import ApiResource
 from .storage import Stored
+from .types.decode import DecodeFault, decoded
+from .types.schema import Struct, builtin_types
 
 __all__ = ["CHUNK", "Form", "MetadataForm", "ObjectForm"]
 
@@ -130,9 +132,13 @@ def metadata_of(stored: Stored, resource: ApiResource) -> bytes:
     """The object's metadata, also that of custom resources in the order of the Go struct."""
     try:
         raw = bytes(_metadata.decode(stored.item)["metadata"])
-        return wire.encode(ordered_metadata(wire.decode(raw))) if resource.custom else raw
-    except (msgspec.DecodeError, UnicodeDecodeError, KeyError):
+        return wire.encode(decoded(_object_meta(), wire.decode(raw))) if resource.custom else raw
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, DecodeFault):
         return b"{}"
+
+
+def _object_meta() -> Struct:
+    return builtin_types()["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"]
 
 
 METADATA_ORDER: Final = (

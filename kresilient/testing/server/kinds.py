@@ -9,6 +9,8 @@ from typing import Any, Final
 from kresilient.api.resources import BUILTIN, Resource
 
 from . import wire
+from .types.schema import Struct, builtin_types
+from .types.structural import custom_type
 
 __all__ = ["ApiResource", "Registry", "ScalePaths"]
 
@@ -38,6 +40,7 @@ class ApiResource:
         schema: the structural schema of a custom resource, or None.
         columns: `additionalPrinterColumns` of a custom resource.
         selectable: the field paths that a custom resource may be selected by.
+        structure: the type of a custom resource, made from its schema.
     """
 
     group: str
@@ -57,6 +60,15 @@ class ApiResource:
     schema: Mapping[str, Any] | None = field(default=None, compare=False, hash=False, repr=False)
     columns: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, hash=False, repr=False)
     selectable: tuple[str, ...] = ()
+    structure: Struct | None = field(default=None, compare=False, hash=False, repr=False)
+
+    @property
+    def type(self) -> Struct:
+        """What the server knows of its fields."""
+        if self.structure is not None:
+            return self.structure
+        found = builtin_types().of_kind(self.group, self.version, self.kind)
+        return custom_type(self.kind, None) if found is None else found
 
     @property
     def storage(self) -> tuple[str, str]:
@@ -284,6 +296,7 @@ def _custom(definition: Mapping[str, Any]) -> Iterable[ApiResource]:
             continue
         subresources = version.get("subresources") or {}
         scale = subresources.get("scale")
+        schema = (version.get("schema") or {}).get("openAPIV3Schema")
         columns = version.get("additionalPrinterColumns") or ()
         yield ApiResource(
             spec["group"],
@@ -300,7 +313,8 @@ def _custom(definition: Mapping[str, Any]) -> Iterable[ApiResource]:
             has_generation=True,
             scale=_scale_paths(scale) if scale else None,
             custom=True,
-            schema=(version.get("schema") or {}).get("openAPIV3Schema"),
+            schema=schema,
+            structure=custom_type(names["kind"], schema),
             columns=tuple(columns),
             selectable=tuple(
                 one["jsonPath"].removeprefix(".") for one in version.get("selectableFields") or ()

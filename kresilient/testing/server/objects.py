@@ -1,12 +1,11 @@
-"""The rules by which an object is taken in: names, metadata, what a write may change, how it is written.
+"""The rules by which an object is taken in: names, metadata, what a write may change, who owns what then, how
+it is written.
 
-Modelled is what clients meet on every resource. Validation and defaulting of the fields of one kind is not,
-but for what other rules need (a pod's phase, a secret's stringData, a namespace's phase).
+What depends on one kind is in `builtin`, for custom resources in their schema.
 """
 
 from __future__ import annotations
 
-import base64
 import re
 import uuid
 from collections.abc import Mapping
@@ -15,12 +14,31 @@ from random import Random
 from typing import Any, Final
 
 from . import wire
+from .builtin import admission, strategy
+from .builtin.defaults import default
+from .builtin.validation import check_new, check_update
 from .forms import ordered_metadata
 from .kinds import ApiResource
+from .ownership import managed as ownership
+from .ownership.fieldset import FieldSet
+from .ownership.managed import Manager, Managers, written_like
+from .ownership.typed import TypedFault, check
+from .schema import conform
 from .statuses import Cause, bad_request, conflict, internal, invalid
 from .storage import Stored
+from .types.decode import DecodeFault, decoded
+from .writing import Write
 
-__all__ = ["encode_item", "new_object", "timestamp", "updated"]
+__all__ = [
+    "apply_config",
+    "empty_object",
+    "encode_item",
+    "encode_ordered",
+    "new_object",
+    "read_object",
+    "timestamp",
+    "updated",
+]
 
 _SERVER_SET: Final = (
     "uid",
@@ -57,33 +75,81 @@ def timestamp(seconds: float) -> str:
 
 
 def encode_item(resource: ApiResource, obj: Mapping[str, Any]) -> bytes:
-    """*obj* as the bytes that are stored: see `Stored.item`."""
-    metadata = {key: value for key, value in obj["metadata"].items() if value not in (None, "", [], {})}
-    rest = {
-        key: value
-        for key, value in obj.items()
-        if key not in ("apiVersion", "kind", "metadata", "immutable", "status") and value is not None
-    }
+    """*obj* as the bytes that are stored: see `Stored.item`. Raises `Refused` (400) for a value of a wrong
+    type."""
+    return encode_ordered(resource, ordered(resource, obj))
+
+
+def ordered(
+    resource: ApiResource, obj: Mapping[str, Any], unknown: list[str] | None = None
+) -> dict[str, Any]:
+    """*obj* of a built-in kind with its fields in the server's order, without what its type does not have."""
     if resource.custom:
-        if obj.get("status") is not None:
-            rest["status"] = obj["status"]
+        return dict(obj)
+    try:
+        return decoded(resource.type, obj, unknown=unknown)
+    except DecodeFault as fault:
+        raise bad_request(
+            f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {fault}'
+        ) from None
+
+
+def encode_ordered(resource: ApiResource, obj: Mapping[str, Any]) -> bytes:
+    """The same of an object whose fields are in order already."""
+    if resource.custom:
+        metadata = {key: value for key, value in obj["metadata"].items() if value not in (None, "", [], {})}
+        rest = {key: value for key, value in obj.items() if key not in ("apiVersion", "kind", "metadata")}
         return wire.encode_sorted({"kind": resource.kind, "metadata": metadata} | rest)
-    if resource.storage in (("", "configmaps"), ("", "secrets")):
-        rest = {
-            key: dict(sorted(value.items())) if isinstance(value, dict) else value
-            for key, value in rest.items()
-            if value != {}
-        }
-    item: dict[str, Any] = {"metadata": ordered_metadata(metadata)}
-    if obj.get("immutable") is not None:
-        item["immutable"] = obj["immutable"]
-    item |= rest
-    if obj.get("status") is not None:
-        item["status"] = obj["status"]
-    return wire.encode(item)
+    metadata = ordered_metadata(obj["metadata"])
+    rest = {key: value for key, value in obj.items() if key not in ("apiVersion", "kind", "metadata")}
+    return wire.encode({"metadata": metadata} | rest)
 
 
 # --- creation ----------------------------------------------------------------------------------------
+
+
+def read_object(resource: ApiResource, obj: Mapping[str, Any], write: Write) -> dict[str, Any]:
+    """*obj* as the server reads it from a request: typed, pruned, with defaults.
+
+    Raises `Refused`: 400 for a value of a wrong type, or, strictly, for a field that the type does not have.
+    """
+    if resource.custom:
+        return conform(resource, dict(obj))
+    unknown: list[str] = []
+    read = ordered(resource, obj, unknown)
+    faults = [f"unknown field {wire.encode(path).decode()}" for path in unknown]
+    if faults and write.validation == "Strict":
+        raise bad_request(
+            f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: strict '
+            f"decoding error: {', '.join(faults)}"
+        )
+    if write.validation != "Ignore":
+        write.warnings += faults
+    default(resource.storage, read)
+    return ordered(resource, read)
+
+
+def empty_object(resource: ApiResource) -> dict[str, Any]:
+    """What there is before a create: the kind, and what its type writes even where it is empty."""
+    empty = {"apiVersion": resource.api_version, "kind": resource.kind}
+    return empty if resource.custom else decoded(resource.type, empty)
+
+
+def managers_of(metadata: Mapping[str, Any]) -> Managers:
+    """Who owns fields by *metadata*; nobody where what it says cannot be read, as the server takes it."""
+    try:
+        return Managers.read(metadata.get("managedFields"))
+    except ValueError:
+        return Managers()
+
+
+def not_written_by(resource: ApiResource, subresource: str) -> FieldSet:
+    """The fields that a write to *subresource* cannot change, and so gives nobody (`GetResetFields`)."""
+    if subresource == "status":
+        return FieldSet({"f:spec", "f:metadata"})
+    if resource.has_status and subresource == "":
+        return FieldSet({"f:status"})
+    return FieldSet()
 
 
 def new_object(
@@ -93,11 +159,17 @@ def new_object(
     namespace: str,
     now: float,
     random: Random,
-    keep_status: bool,
+    serial: int,
+    lookup: admission.Lookup,
+    write: Write,
+    managers: Managers | None = None,
 ) -> dict[str, Any]:
     """The object that a create of *obj* makes, all but its resource version.
 
-    Raises `Refused`: 422 for its name, 400 for another namespace, 500 for a resource version.
+    *obj* is as `read_object` returns it. *serial* and *lookup* are what `strategy` and `admission` ask for.
+    *managers* are given where an apply has found them already.
+
+    Raises `Refused`: 422 for what breaks a rule, 400 for another namespace, 500 for a resource version.
     """
     metadata = dict(obj.get("metadata") or {})
     if metadata.get("resourceVersion"):
@@ -110,6 +182,17 @@ def new_object(
         metadata["namespace"] = namespace
     elif metadata.get("namespace"):
         raise bad_request("namespace specified on a cluster-scoped object")
+    if managers is None:
+        managers = ownership.updated(
+            resource.type,
+            empty_object(resource),
+            obj,
+            managers_of(metadata),
+            manager=Manager(write.manager, "Update", resource.api_version),
+            ignored=FieldSet() if write.trusted else not_written_by(resource, ""),
+            time=timestamp(now),
+        )
+    metadata["managedFields"] = managers.written()
     _name(resource, metadata, random)
     for key in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
         metadata.pop(key, None)
@@ -117,9 +200,14 @@ def new_object(
     metadata["creationTimestamp"] = timestamp(now)
     metadata["generation"] = 1 if resource.has_generation else None
     made = {**obj, "metadata": metadata}
-    if resource.has_status and not keep_status:
-        made.pop("status", None)
-    return _defaulted(resource, made)
+    if not write.trusted:
+        admission.admit(resource, made, lookup)
+        if resource.has_status and not strategy.keeps_status(resource):
+            made.pop("status", None)
+    strategy.prepare_new(resource, made, serial=serial)
+    if not write.trusted:
+        check_new(resource, made)
+    return made
 
 
 def _name(resource: ApiResource, metadata: dict[str, Any], random: Random) -> None:
@@ -154,49 +242,43 @@ def _name_fault(resource: ApiResource, name: str) -> str:
     return "" if _SUBDOMAIN.match(name) else _SUBDOMAIN_RULE
 
 
-def _defaulted(resource: ApiResource, obj: dict[str, Any]) -> dict[str, Any]:
-    match resource.storage:
-        case ("", "pods"):
-            obj["status"] = {"phase": "Pending"} | (obj.get("status") or {})
-        case ("", "namespaces"):
-            name = obj["metadata"]["name"]
-            labels = {"kubernetes.io/metadata.name": name} | (obj["metadata"].get("labels") or {})
-            obj["metadata"]["labels"] = labels
-            obj["spec"] = {"finalizers": ["kubernetes"]} | (obj.get("spec") or {})
-            obj["status"] = {"phase": "Active"} | (obj.get("status") or {})
-        case ("", "secrets"):
-            _encode_strings(obj)
-            obj["type"] = obj.pop("type", None) or "Opaque"
-    return obj
-
-
-def _encode_strings(secret: dict[str, Any]) -> None:
-    strings = secret.pop("stringData", None)
-    if strings:
-        encoded = {key: base64.b64encode(text.encode()).decode() for key, text in strings.items()}
-        secret["data"] = {**(secret.get("data") or {}), **encoded}
-
-
 # --- change ------------------------------------------------------------------------------------------
 
 
 def updated(
-    resource: ApiResource, stored: Stored, obj: Mapping[str, Any], *, subresource: str = ""
+    resource: ApiResource,
+    stored: Stored,
+    obj: Mapping[str, Any],
+    *,
+    subresource: str = "",
+    now: float,
+    write: Write,
+    managers: Managers | None = None,
 ) -> dict[str, Any]:
     """What writing *obj* over *stored* leaves, all but its resource version.
 
-    A write to `status` changes the status alone, any other write everything but the status (where the
-    resource has that subresource); `"all"` changes both, which no request can, but a test may.
+    *obj* is as `read_object` returns it. A write to `status` changes the status alone, any other write
+    everything but the status (where the resource has that subresource); `"all"` changes both, which no
+    request can, but a test may. *managers* are given where an apply has found them already.
 
     Raises `Refused`: 409 for another version or uid, 400 for another name, 422 for what may not change.
     """
-    old = stored.decode()
+    old = {"apiVersion": resource.api_version, "kind": resource.kind} | stored.decode()
     before, metadata = old["metadata"], dict(obj.get("metadata") or {})
     _same_object(resource, stored, before, metadata)
+    if managers is None:
+        managers = _managers_after(resource, old, obj, subresource, now, write)
+    owned = managers.written()
+    if written_like(owned, before.get("managedFields")):
+        owned = before.get("managedFields") or []
     if subresource == "status":
         changed = {key: value for key, value in old.items() if key != "status"}
+        changed["metadata"] = {**before, "managedFields": owned}
         if obj.get("status") is not None:
             changed["status"] = obj["status"]
+        strategy.prepare_change(resource, old, changed)
+        if not write.trusted:
+            check_update(resource, old, changed, subresource=subresource)
         return changed
     metadata["name"] = before["name"]
     if "namespace" in before:
@@ -205,8 +287,7 @@ def updated(
         metadata.pop(key, None)
         if key in before:
             metadata[key] = before[key]
-    if "managedFields" in before and metadata.get("managedFields") is None:
-        metadata["managedFields"] = before["managedFields"]
+    metadata["managedFields"] = owned
     _finalizers_may_change(resource, before, metadata)
     changed = {**obj, "metadata": metadata}
     if resource.has_status:
@@ -214,13 +295,90 @@ def updated(
         status = obj.get("status") if subresource == "all" else None
         if status is not None or "status" in old:
             changed["status"] = old["status"] if status is None else status
-    if resource.storage == ("", "secrets"):
-        _encode_strings(changed)
-        changed["type"] = changed.pop("type", None) or old.get("type", "Opaque")
-    _immutable(resource, old, changed)
+    strategy.prepare_change(resource, old, changed)
+    if not write.trusted:
+        check_update(resource, old, changed, subresource=subresource)
     if resource.has_generation and _body(changed) != _body(old):
         metadata["generation"] = before.get("generation", 0) + 1
     return changed
+
+
+def apply_config(
+    resource: ApiResource,
+    key: str,
+    live: Mapping[str, Any],
+    config: Any,
+    *,
+    subresource: str,
+    now: float,
+    write: Write,
+) -> tuple[dict[str, Any], Managers]:
+    """What *live* becomes when the write's manager applies *config*, and who owns what then.
+
+    Raises `Refused`: 400 for what is no configuration of this object, 409 for a conflict, 500 for one that
+    the type does not allow.
+    """
+    if not isinstance(config, dict):
+        raise bad_request("error decoding YAML: not an object")
+    metadata = config.get("metadata")
+    if isinstance(metadata, dict) and metadata.get("managedFields"):
+        raise bad_request("metadata.managedFields must be nil")
+    name = metadata.get("name") if isinstance(metadata, dict) else None
+    if name and name != key.rpartition("/")[2]:
+        raise bad_request(
+            f"the name of the object ({name}) does not match the name on the URL ({key.rpartition('/')[2]})"
+        )
+    for field, expected in (("apiVersion", resource.api_version), ("kind", resource.kind)):
+        if config.get(field) != expected:
+            raise bad_request(
+                f"{field} of the applied configuration is {config.get(field)!r} and has to be {expected!r}"
+            )
+    version = resource.api_version if resource.group else f"/{resource.version}"
+    where = f"({key}; {version}, Kind={resource.kind})"
+    if faults := [str(fault) for fault in check(resource.type, config)]:
+        said = faults[0] if len(faults) == 1 else "errors:\n" + "".join(f"  {one}\n" for one in faults)
+        raise internal(f"failed to create typed patch object {where}: {said}")
+    try:
+        return ownership.applied(
+            resource.type,
+            live,
+            config,
+            managers_of(live.get("metadata") or {}),
+            manager=Manager(write.manager, "Apply", "", subresource),
+            api_version=resource.api_version,
+            ignored=not_written_by(resource, subresource),
+            force=write.force,
+            time="" if subresource == "scale" else timestamp(now),
+        )
+    except TypedFault as fault:
+        raise internal(f"failed to create typed live object {where}: {fault}") from None
+
+
+def _managers_after(
+    resource: ApiResource,
+    old: Mapping[str, Any],
+    obj: Mapping[str, Any],
+    subresource: str,
+    now: float,
+    write: Write,
+) -> Managers:
+    """Who owns what after an update. A request that says nothing of owners leaves them; one with a single
+    empty entry clears them."""
+    said = (obj.get("metadata") or {}).get("managedFields")
+    if said == [{}]:
+        return Managers()
+    managers = managers_of(obj.get("metadata") or {}) or managers_of(old["metadata"])
+    return ownership.updated(
+        resource.type,
+        old,
+        obj,
+        managers,
+        manager=Manager(
+            write.manager, "Update", resource.api_version, "" if subresource == "all" else subresource
+        ),
+        ignored=not_written_by(resource, subresource),
+        time="" if subresource == "scale" else timestamp(now),
+    )
 
 
 def _same_object(
@@ -275,20 +433,9 @@ def _finalizers_may_change(
             f"found new finalizers []string{{{listed}}}",
             "metadata.finalizers",
         )
-        raise invalid(resource, before["name"], cause)
-
-
-def _immutable(resource: ApiResource, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
-    if resource.storage not in (("", "configmaps"), ("", "secrets")) or not old.get("immutable"):
-        return
-    for field in ("immutable", "data", "binaryData"):
-        if (new.get(field) or None) != (old.get(field) or None):
-            cause: Cause = (
-                "FieldValueForbidden",
-                "Forbidden: field is immutable when `immutable` is set",
-                field,
-            )
-            raise invalid(resource, old["metadata"]["name"], cause)
+        raise invalid(
+            resource, before["name"], cause, cause
+        )  # both checks of the metadata of a change say it
 
 
 def _body(obj: Mapping[str, Any]) -> dict[str, Any]:

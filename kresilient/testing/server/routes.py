@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from . import discovery, statuses, wire
 from . import scale as scales
@@ -21,6 +21,7 @@ from .statuses import Refused
 from .storage import Stored
 from .table import TableForm
 from .watch import Watch
+from .writing import Validation, Write
 
 __all__ = ["Answer", "Routes"]
 
@@ -115,8 +116,9 @@ class Routes:
                 return self._create(call, info, resource, user)
             case "update":
                 body = object_body(call, resource)
-                stored = self.state.update(resource, _key(info), body, dry_run=_dry_run(call, "Update"))
-                return self._object(self._form(call, resource, one=True), stored)
+                write = _write(call, "Update")
+                stored = self.state.update(resource, _key(info), body, write=write)
+                return self._object(self._form(call, resource, one=True), stored, write=write)
             case "patch":
                 return self._patch(call, info, resource)
             case "delete":
@@ -234,36 +236,39 @@ class Routes:
                 return TableForm(resource, now=self.state.now(), include=include)
         raise statuses.not_acceptable()
 
-    def _object(self, form: Form, stored: Stored, status: int = 200) -> Answer:
-        return Answer(status, [form.one(stored) + b"\n"])
+    def _object(self, form: Form, stored: Stored, status: int = 200, *, write: Write | None = None) -> Answer:
+        answer = Answer(status, [form.one(stored) + b"\n"])
+        if write is not None and write.warnings:
+            answer.headers["Warning"] = ", ".join(map(_warning, write.warnings))
+        return answer
 
     # --- writing -----------------------------------------------------------------------------------------
 
     def _create(self, call: Call, info: RequestInfo, resource: ApiResource, user: str) -> Answer:
         form = self._form(call, resource, one=True)
-        dry_run = _dry_run(call, "Create")
+        write = _write(call, "Create")
         body = object_body(call, resource)
         if "list" not in resource.verbs:
             return Answer.json(self.access.review(resource, body, user), 201)
-        stored = self.state.create(resource, body, namespace=info.namespace, dry_run=dry_run)
-        return self._object(form, stored, 201)
+        stored = self.state.create(resource, body, namespace=info.namespace, write=write)
+        return self._object(form, stored, 201, write=write)
 
     def _patch(self, call: Call, info: RequestInfo, resource: ApiResource, subresource: str = "") -> Answer:
         form = self._form(call, resource, one=True)
         kind, patch = patch_body(call, resource)
-        dry_run = _dry_run(call, "Patch")
-        if kind == "apply":
-            if not call.query.get("fieldManager"):
-                cause = ("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")
-                raise statuses.invalid_options("PatchOptions", cause)
-            if not isinstance(patch, dict):
-                raise statuses.bad_request("error decoding YAML: not an object")
+        write = _write(call, "Patch")
+        if kind == "apply" and not call.query.get("fieldManager"):
+            cause = ("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")
+            raise statuses.invalid_options("PatchOptions", cause)
+        if kind != "apply" and write.force:
+            cause = ("FieldValueForbidden", "Forbidden: may not be specified for non-apply patch", "force")
+            raise statuses.invalid_options("PatchOptions", cause)
         stored, created = self.state.patch(
-            resource, _key(info), patch, kind=kind, subresource=subresource, dry_run=dry_run
+            resource, _key(info), patch, kind=kind, subresource=subresource, write=write
         )
         if subresource == "scale":
             return Answer.json(scales.view(resource, stored))
-        return self._object(form, stored, 201 if created else 200)
+        return self._object(form, stored, 201 if created else 200, write=write)
 
     def _delete(self, call: Call, info: RequestInfo, resource: ApiResource) -> Answer:
         form = self._form(call, resource, one=True)
@@ -290,18 +295,17 @@ class Routes:
             case "status", "get" if resource.has_status:
                 return self._object(self._form(call, resource, one=True), self.state.get(resource, key))
             case "status", "update" if resource.has_status:
-                dry_run, body = _dry_run(call, "Update"), object_body(call, resource)
-                stored = self.state.update(resource, key, body, subresource="status", dry_run=dry_run)
-                return self._object(self._form(call, resource, one=True), stored)
+                write, body = _write(call, "Update"), object_body(call, resource)
+                stored = self.state.update(resource, key, body, subresource="status", write=write)
+                return self._object(self._form(call, resource, one=True), stored, write=write)
             case ("status", "patch") if resource.has_status:
                 return self._patch(call, info, resource, "status")
             case "scale", "get" if resource.scale is not None:
                 return Answer.json(scales.view(resource, self.state.get(resource, key)))
             case "scale", "update" if resource.scale is not None:
                 body = object_body(call, resource, kind="Scale", api_version="autoscaling/v1")
-                stored = self.state.update(
-                    resource, key, body, subresource="scale", dry_run=_dry_run(call, "Update")
-                )
+                write = _write(call, "Update")
+                stored = self.state.update(resource, key, body, subresource="scale", write=write)
                 return Answer.json(scales.view(resource, stored))
             case ("scale", "patch") if resource.scale is not None:
                 return self._patch(call, info, resource, "scale")
@@ -345,6 +349,42 @@ def _selection(call: Call, info: RequestInfo, resource: ApiResource) -> Selectio
         fields=call.query.get("fieldSelector", ""),
         name=info.name,
     )
+
+
+def _write(call: Call, action: str) -> Write:
+    """How *call* asks for its write. Raises `Refused` (422) for options that are none."""
+    query = call.query
+    manager = query.get("fieldManager") or _prefix(call.headers.get("user-agent", ""))
+    causes: list[statuses.Cause] = []
+    if len(manager.encode()) > 128:
+        causes.append(("FieldValueTooLong", "Too long: may not be more than 128 bytes", "fieldManager"))
+    if not manager.isprintable():
+        said = f"Invalid value: {wire.encode(manager).decode()}: should only contain printable characters"
+        causes.append(("FieldValueInvalid", said, "fieldManager"))
+    validation = query.get("fieldValidation") or "Warn"
+    if validation not in ("Ignore", "Warn", "Strict"):
+        quoted = wire.encode(validation).decode()
+        said = f'Unsupported value: {quoted}: supported values: "Ignore", "Strict", "Warn"'
+        causes.append(("FieldValueNotSupported", said, "fieldValidation"))
+    if causes:
+        raise statuses.invalid_options(f"{action}Options", *causes)
+    return Write(
+        manager=manager,
+        dry_run=_dry_run(call, action),
+        validation=cast(Validation, validation),
+        force=query.get("force") in ("true", "True", "1", "t", "T"),
+    )
+
+
+def _prefix(user_agent: str) -> str:
+    """The manager's name where a client gives none: its program (`managerOrUserAgent`)."""
+    return "".join(char for char in user_agent.partition("/")[0] if char.isprintable())[:128]
+
+
+def _warning(text: str) -> str:
+    """One value of a `Warning` header (RFC 7234)."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'299 - "{escaped}"'
 
 
 def _dry_run(call: Call, action: str) -> bool:

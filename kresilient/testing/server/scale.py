@@ -9,7 +9,7 @@ from .kinds import ApiResource
 from .statuses import unknown_resource
 from .storage import Stored
 
-__all__ = ["applied", "view"]
+__all__ = ["applied", "config", "view"]
 
 
 def view(resource: ApiResource, stored: Stored) -> dict[str, Any]:
@@ -51,6 +51,27 @@ def applied(resource: ApiResource, stored: Stored, scale: Mapping[str, Any]) -> 
         place = place.setdefault(name, {})
     place[last] = (scale.get("spec") or {}).get("replicas", 0)
     return obj
+
+
+def config(resource: ApiResource, scale: Any) -> dict[str, Any]:
+    """The part of an object that an applied Scale stands for."""
+    paths = resource.scale
+    if paths is None or not isinstance(scale, dict):
+        raise unknown_resource()
+    metadata = {
+        name: value
+        for name, value in (scale.get("metadata") or {}).items()
+        if name in ("name", "namespace", "uid", "resourceVersion")
+    }
+    made: dict[str, Any] = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
+    replicas = (scale.get("spec") or {}).get("replicas")
+    if replicas is not None:
+        *parents, last = paths.spec.split(".")
+        place = made
+        for name in parents:
+            place = place.setdefault(name, {})
+        place[last] = replicas
+    return made
 
 
 def _at(obj: Any, path: str) -> Any:

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, Final
 
 from .kinds import ApiResource
-from .objects import encode_item, timestamp
+from .objects import encode_ordered, timestamp
 from .state import ApiState
 from .storage import Stored
 
@@ -148,7 +148,7 @@ class _Template:
     """An object's bytes with slots `@name@` in its strings, so that filling one costs a join."""
 
     def __init__(self, resource: ApiResource, obj: Mapping[str, Any]) -> None:
-        self._pieces = _SLOT.split(encode_item(resource, obj))
+        self._pieces = _SLOT.split(encode_ordered(resource, obj))
 
     def fill(self, values: Mapping[str, str]) -> bytes:
         encoded = {name.encode(): value.encode() for name, value in values.items()}

@@ -28,6 +28,7 @@ from .state import ApiState
 from .statuses import Refused, generic, too_many_requests
 from .storage import Stored
 from .summary import summary
+from .writing import Write
 
 __all__ = ["ApiServer", "Reply", "Reset"]
 
@@ -156,7 +157,9 @@ class ApiServer:
         """
         found = self.state.resource(resource)
         where = namespace or (obj.get("metadata") or {}).get("namespace") or "default"
-        stored = self.state.create(found, obj, namespace=where if found.namespaced else "", keep_status=True)
+        stored = self.state.create(
+            found, obj, namespace=where if found.namespaced else "", write=Write(trusted=True)
+        )
         return self._shown(resource, stored)
 
     def get(self, resource: str | Resource, key: str) -> dict[str, Any] | None:
@@ -173,12 +176,16 @@ class ApiServer:
         if found.custom and not metadata.get("resourceVersion"):
             version = str(self.state.get(found, key).version)
             obj = {**obj, "metadata": {**metadata, "resourceVersion": version}}
-        return self._shown(resource, self.state.update(found, key, obj, subresource="all"))
+        return self._shown(
+            resource, self.state.update(found, key, obj, subresource="all", write=Write(trusted=True))
+        )
 
     def patch(self, resource: str | Resource, key: str, patch: Any, *, kind: str = "merge") -> dict[str, Any]:
         """Patch the object under *key*, status included; *kind* as `ApiState.patch` has it."""
         found = self.state.resource(resource)
-        stored, _ = self.state.patch(found, key, patch, kind=kind, subresource="all")
+        stored, _ = self.state.patch(
+            found, key, patch, kind=kind, subresource="all", write=Write(trusted=True)
+        )
         return self._shown(resource, stored)
 
     def delete(self, resource: str | Resource, key: str) -> None:

@@ -21,12 +21,21 @@ from .definitions import TERMINATING, established, terminating
 from .forms import Form, at_version
 from .kinds import ApiResource, Registry
 from .listing import ListOptions, Page, read_page
-from .objects import encode_item, new_object, timestamp, updated
-from .schema import conform
+from .objects import (
+    apply_config,
+    empty_object,
+    encode_item,
+    new_object,
+    read_object,
+    timestamp,
+    updated,
+)
+from .ownership.managed import Managers
 from .selection import Selection
 from .statuses import already_exists, conflict, internal, namespace_terminating, not_found
 from .storage import Change, Collection, Stored
 from .watch import Watch, Watchers
+from .writing import Write
 
 __all__ = ["ApiState", "Commit"]
 
@@ -179,26 +188,48 @@ class ApiState:
         obj: Mapping[str, Any],
         *,
         namespace: str = "",
-        dry_run: bool = False,
-        keep_status: bool = False,
+        write: Write | None = None,
     ) -> Stored:
-        """Store a new object. A status is dropped where it is a subresource, unless *keep_status*.
+        """Store a new object. A status is dropped where it is a subresource, unless the write is trusted.
 
         Raises `Refused`: 409 where the name is taken, 400, 403, 404, 422 or 500 as a server would.
         """
+        write = write or Write()
+        read = read_object(resource, obj, write)
+        return self._create(resource, read, namespace, write, None)
+
+    def _create(
+        self,
+        resource: ApiResource,
+        obj: Mapping[str, Any],
+        namespace: str,
+        write: Write,
+        managers: Managers | None,
+    ) -> Stored:
         self._check_namespace(resource, namespace, obj)
         made = new_object(
-            resource, obj, namespace=namespace, now=self.now(), random=self.random, keep_status=keep_status
+            resource,
+            obj,
+            namespace=namespace,
+            now=self.now(),
+            random=self.random,
+            serial=self.version,
+            lookup=self._lookup,
+            write=write,
+            managers=managers,
         )
-        made = conform(resource, made)
         key = join_key(namespace if resource.namespaced else None, made["metadata"]["name"])
         if key in self.collection(resource).objects:
             raise already_exists(resource, made["metadata"]["name"])
         if resource.storage == DEFINITIONS:
             made = established(resource, made, self.now())
-        if dry_run:
+        if write.dry_run:
             return _stored(resource, key, self.version, made)
         return self._put(resource, key, made)
+
+    def _lookup(self, resource: str, key: str) -> dict[str, Any] | None:
+        found = self.collection(self.resources.parse(resource)).objects.get(key)
+        return None if found is None or found.poison else found.decode()
 
     def update(
         self,
@@ -207,18 +238,32 @@ class ApiState:
         obj: Mapping[str, Any],
         *,
         subresource: str = "",
-        dry_run: bool = False,
+        write: Write | None = None,
     ) -> Stored:
         """Write *obj* over what is there; one that changes nothing leaves the version as it is.
 
         Of an object that is being deleted, the write that removes the last finalizer deletes it, and
         returns its last state.
         """
+        write = write or Write()
         old = self._whole(resource, key)
         if subresource == "scale":
             obj = scales.applied(resource, old, obj)
-        changed = updated(resource, old, obj, subresource="" if subresource == "scale" else subresource)
-        return self._replace(resource, old, conform(resource, changed), dry_run=dry_run)
+        return self._update(resource, old, read_object(resource, obj, write), subresource, write, None)
+
+    def _update(
+        self,
+        resource: ApiResource,
+        old: Stored,
+        obj: Mapping[str, Any],
+        subresource: str,
+        write: Write,
+        managers: Managers | None,
+    ) -> Stored:
+        changed = updated(
+            resource, old, obj, subresource=subresource, now=self.now(), write=write, managers=managers
+        )
+        return self._replace(resource, old, changed, dry_run=write.dry_run)
 
     def patch(
         self,
@@ -228,25 +273,44 @@ class ApiState:
         *,
         kind: str,
         subresource: str = "",
-        dry_run: bool = False,
+        write: Write | None = None,
     ) -> tuple[Stored, bool]:
         """Apply a patch of *kind* `"json"`, `"merge"`, `"strategic"` or `"apply"`; tells whether it created.
 
-        Server-side apply is a deep merge here, without field ownership: it neither conflicts nor removes what
-        an earlier apply had set.
+        Raises `Refused` as a server would: 409 where an apply conflicts with another manager.
         """
-        if kind == "apply" and key not in self.collection(resource).objects and subresource in ("", "all"):
-            namespace, name = split_key(key)
-            metadata = {**(patch.get("metadata") or {}), "name": name}
-            made = {**patch, "metadata": metadata}
-            return self.create(resource, made, namespace=namespace or "", dry_run=dry_run), True
+        write = write or Write()
+        if kind == "apply":
+            return self._apply(resource, key, patch, subresource, write)
         old = self._whole(resource, key)
         if subresource == "scale":
             base = scales.view(resource, old)
         else:
             base = {"apiVersion": resource.api_version, "kind": resource.kind, **old.decode()}
         changed = patches.applied(resource, base, patch, kind)
-        return self.update(resource, key, changed, subresource=subresource, dry_run=dry_run), False
+        return self.update(resource, key, changed, subresource=subresource, write=write), False
+
+    def _apply(
+        self, resource: ApiResource, key: str, config: Any, subresource: str, write: Write
+    ) -> tuple[Stored, bool]:
+        """Server-side apply, which creates what is not there."""
+        namespace, name = split_key(key)
+        if key not in self.collection(resource).objects and subresource in ("", "all"):
+            old, live = None, empty_object(resource)
+        else:
+            old = self._whole(resource, key)
+            live = {"apiVersion": resource.api_version, "kind": resource.kind, **old.decode()}
+        if subresource == "scale":
+            assert old is not None
+            config = scales.config(resource, config)
+        result, managers = apply_config(
+            resource, key, live, config, subresource=subresource, now=self.now(), write=write
+        )
+        read = read_object(resource, result, write)
+        if old is None:
+            read["metadata"] = {**read["metadata"], "name": name}
+            return self._create(resource, read, namespace or "", write, managers), True
+        return self._update(resource, old, read, subresource, write, managers), False
 
     def delete(
         self,

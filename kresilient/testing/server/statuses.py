@@ -239,7 +239,7 @@ def invalid_options(options: str, *causes: Cause) -> Refused:
 
 
 def _invalid(kind: str, name: str, details: dict[str, Any], causes: Sequence[Cause]) -> Refused:
-    texts = [f"{field}: {message}" for _, message, field in causes]
+    texts = list(dict.fromkeys(f"{field}: {message}" for _, message, field in causes))
     said = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
     details["causes"] = [{"reason": r, "message": m, "field": f} for r, m, f in causes]
     return Refused(422, "Invalid", f"{kind} {_quoted(name)} is invalid: {said}", details=details)

@@ -12,7 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
-__all__ = ["ANY", "Field", "List", "Map", "Scalar", "Struct", "Type", "Types", "builtin_types"]
+__all__ = ["ANY", "DEDUCED", "Field", "List", "Map", "Scalar", "Struct", "Type", "Types", "builtin_types"]
 
 
 class Type:
@@ -102,6 +102,8 @@ class Field:
 
 ANY: Final = Scalar("JSON")
 """What has no type: kept as it is, and owned as a whole."""
+DEDUCED: Final = Scalar("deduced")
+"""What has the type that its value shows: a map by string of the same, or a leaf."""
 
 _PLACES: Final = {
     "meta": "io.k8s.apimachinery.pkg.apis.",

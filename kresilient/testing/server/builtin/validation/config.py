@@ -1,0 +1,49 @@
+"""Config maps and secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from kresilient.testing.server.statuses import Cause
+
+__all__ = ["changed_config_map", "changed_secret", "config_map", "secret"]
+
+_LIMIT: Final = 1024 * 1024
+
+
+def config_map(obj: Mapping[str, Any]) -> Iterator[Cause]:
+    """The rules of a config map."""
+    data, binary = obj.get("data") or {}, obj.get("binaryData") or {}
+    size = sum(len(value.encode()) for value in data.values())
+    size += sum(len(value) * 3 // 4 - value.count("=") for value in binary.values())
+    if size > _LIMIT:
+        yield ("FieldValueTooLong", f"Too long: may not be more than {_LIMIT} bytes", "[]")
+
+
+def secret(obj: Mapping[str, Any]) -> Iterator[Cause]:
+    """The rules of a secret."""
+    data = obj.get("data") or {}
+    if sum(len(value) * 3 // 4 - value.count("=") for value in data.values()) > _LIMIT:
+        yield ("FieldValueTooLong", f"Too long: may not be more than {_LIMIT} bytes", "data")
+
+
+def changed_config_map(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Cause]:
+    yield from _frozen(old, new, ("immutable", "data", "binaryData"))
+    yield from config_map(new)
+
+
+def changed_secret(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Cause]:
+    if old.get("type") != new.get("type"):
+        yield ("FieldValueInvalid", f'Invalid value: "{new.get("type")}": field is immutable', "type")
+    yield from _frozen(old, new, ("immutable", "data"))
+    yield from secret(new)
+
+
+def _frozen(old: Mapping[str, Any], new: Mapping[str, Any], fields: tuple[str, ...]) -> Iterator[Cause]:
+    if not old.get("immutable"):
+        return
+    for field in fields:
+        if (new.get(field) or None) != (old.get(field) or None):
+            said = "Forbidden: field is immutable when `immutable` is set"
+            yield ("FieldValueForbidden", said, field)

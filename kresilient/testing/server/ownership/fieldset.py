@@ -1,0 +1,192 @@
+"""Sets of fields, as `managedFields` writes them (`FieldsV1`).
+
+A path is a tuple of elements, each in its written form: `f:replicas` is a field, `k:{"name":"c"}` an
+element of a list told apart by keys, `v:"x"` an element told apart by its value. See KEP-555.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+from kresilient.testing.server import wire
+
+__all__ = [
+    "Element",
+    "FieldSet",
+    "Path",
+    "described",
+    "element_of_field",
+    "element_of_keys",
+    "element_of_value",
+]
+
+Element = str
+Path = tuple[Element, ...]
+
+_SELF: Final = "."
+
+
+class FieldSet:
+    """A set of paths. `members` are those that end here, `children` hold what is below an element."""
+
+    __slots__ = ("children", "members")
+
+    def __init__(
+        self, members: Iterable[Element] = (), children: Mapping[Element, FieldSet] | None = None
+    ) -> None:
+        self.members: set[Element] = set(members)
+        self.children: dict[Element, FieldSet] = dict(children or {})
+
+    # --- written form ------------------------------------------------------------------------------------
+
+    @classmethod
+    def read(cls, fields: Any) -> FieldSet:
+        """The set that a `fieldsV1` holds. Raises `ValueError` for what is none."""
+        if not isinstance(fields, dict):
+            raise ValueError(f"fieldsV1 is an object of fields, not {wire.encode(fields).decode()}")
+        made = cls()
+        for element, below in fields.items():
+            if element == _SELF:
+                continue
+            if element[:2] not in ("f:", "k:", "v:", "i:"):
+                raise ValueError(f"unable to parse path element {element!r}")
+            if below == {} or (isinstance(below, dict) and _SELF in below):
+                made.members.add(element)
+            if below:
+                inner = cls.read(below)
+                if inner:
+                    made.children[element] = inner
+        return made
+
+    def written(self) -> dict[str, Any]:
+        """The set as a `fieldsV1`, in the server's order."""
+        fields: dict[str, Any] = {}
+        for element in sorted(self.members | self.children.keys(), key=_rank):
+            below = self.children.get(element)
+            if below is None:
+                fields[element] = {}
+            else:
+                own: dict[str, Any] = {_SELF: {}} if element in self.members else {}
+                fields[element] = own | below.written()
+        return fields
+
+    # --- the algebra -------------------------------------------------------------------------------------
+
+    def insert(self, path: Path) -> None:
+        """Add *path*; the empty one, which is the whole object, is nobody's."""
+        if not path:
+            return
+        at = self
+        for element in path[:-1]:
+            found = at.children.get(element)
+            if found is None:
+                found = at.children[element] = FieldSet()
+            at = found
+        at.members.add(path[-1])
+
+    def below(self, element: Element) -> FieldSet:
+        """What is in the set below *element*."""
+        return self.children.get(element) or FieldSet()
+
+    def __or__(self, other: FieldSet) -> FieldSet:
+        children = dict(self.children)
+        for element, below in other.children.items():
+            mine = children.get(element)
+            children[element] = below if mine is None else mine | below
+        return FieldSet(self.members | other.members, children)
+
+    def __and__(self, other: FieldSet) -> FieldSet:
+        both = self.children.keys() & other.children.keys()
+        children = {element: self.children[element] & other.children[element] for element in both}
+        return FieldSet(self.members & other.members, {at: below for at, below in children.items() if below})
+
+    def __sub__(self, other: FieldSet) -> FieldSet:
+        """Without the paths of *other*; what is below them stays."""
+        return self._without(other, deep=False)
+
+    def without(self, other: FieldSet) -> FieldSet:
+        """Without the paths of *other* and all that is below them."""
+        return self._without(other, deep=True)
+
+    def _without(self, other: FieldSet, *, deep: bool) -> FieldSet:
+        children: dict[Element, FieldSet] = {}
+        for element, below in self.children.items():
+            if deep and element in other.members:
+                continue
+            theirs = other.children.get(element)
+            left = below if theirs is None else below._without(theirs, deep=deep)
+            if left:
+                children[element] = left
+        return FieldSet(self.members - other.members, children)
+
+    def __bool__(self) -> bool:
+        return bool(self.members) or any(self.children.values())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FieldSet) and self.written() == other.written()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __iter__(self) -> Iterator[Path]:
+        """Every path, in the server's order."""
+        for element in sorted(self.members | self.children.keys(), key=_rank):
+            if element in self.members:
+                yield (element,)
+            for path in self.children.get(element) or ():
+                yield (element, *path)
+
+    def __repr__(self) -> str:
+        return f"FieldSet({wire.encode(self.written()).decode()})"
+
+
+# --- elements ----------------------------------------------------------------------------------------
+
+
+def element_of_field(name: str) -> Element:
+    return f"f:{name}"
+
+
+def element_of_keys(keys: Mapping[str, Any]) -> Element:
+    """The element of a list whose key fields have these values."""
+    return "k:" + wire.encode(dict(sorted(keys.items()))).decode()
+
+
+def element_of_value(value: Any) -> Element:
+    return "v:" + wire.encode(value).decode()
+
+
+def described(path: Path) -> str:
+    """*path* as messages write it: `.spec.containers[name="c"].image`."""
+    parts = []
+    for element in path:
+        kind, text = element[0], element[2:]
+        if kind == "f":
+            parts.append(f".{text}")
+        elif kind == "k":
+            keys: dict[str, Any] = wire.decode(text.encode())
+            parts.append(
+                "[" + ",".join(f"{key}={wire.encode(one).decode()}" for key, one in keys.items()) + "]"
+            )
+        else:
+            parts.append(f"[={text}]" if kind == "v" else f"[{text}]")
+    return "".join(parts)
+
+
+def _rank(element: Element) -> tuple[int, Any]:
+    """The order of elements: fields, keys, values, indexes; each by its content."""
+    kind, text = "fkvi".index(element[0]), element[2:]
+    if kind == 0:
+        return 0, text
+    if kind == 1:
+        keys: dict[str, Any] = wire.decode(text.encode())
+        return 1, [(key, *_scalar_rank(one)) for key, one in keys.items()]
+    return kind, _scalar_rank(wire.decode(text.encode()))
+
+
+def _scalar_rank(value: Any) -> tuple[int, Any]:
+    if isinstance(value, bool):
+        return 2, value
+    if isinstance(value, int | float):
+        return 0, value
+    return (1, value) if isinstance(value, str) else (3, wire.encode(value))

@@ -1,0 +1,32 @@
+"""How one write is asked for: by whom, how strictly, and what the server says beside its answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = ["Validation", "Write"]
+
+Validation = Literal["Ignore", "Warn", "Strict"]
+
+
+@dataclass(slots=True)
+class Write:
+    """The options of a create, an update or a patch, and the warnings that it leads to.
+
+    Attributes:
+        manager: who then owns the fields that change (`fieldManager`).
+        dry_run: answer as if, and store nothing.
+        validation: what becomes of fields that the type does not have (`fieldValidation`, KEP-2885): they are
+            dropped in silence, dropped with a warning, or the write is refused.
+        force: an apply takes fields from other managers.
+        trusted: a test's own hand: the rules of one kind are not asked, and a status is kept.
+        warnings: the texts of the `Warning` headers that go with the answer.
+    """
+
+    manager: str = "kresilient"
+    dry_run: bool = False
+    validation: Validation = "Warn"
+    force: bool = False
+    trusted: bool = False
+    warnings: list[str] = field(default_factory=list)
