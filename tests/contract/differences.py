@@ -18,7 +18,7 @@ _TYPES = "the fields of built-in kinds are not typed, defaulted or validated"
 _ROLES = "users have no groups, and roles are not evaluated"
 _WORDS = "selector errors have this library's words, behind the same status and reason"
 _CONTROLLED = "no controller runs, yet pods and namespaces end at once"
-_DISCOVERY = "the groups and resources are not all served, and not in the server's order"
+_BUILD = "which program this is, and where it listens"
 _DEFINITIONS = "definitions are established at once, and their objects are deleted without marks"
 
 EVERYWHERE: Final[Mapping[str, str]] = {
@@ -27,6 +27,15 @@ EVERYWHERE: Final[Mapping[str, str]] = {
 """Path: reason."""
 
 HERE: Final[Mapping[str, Mapping[str, str]]] = {
+    "01 version": {
+        "$.gitVersion": _BUILD,
+        "$.gitCommit": _BUILD,
+        "$.gitTreeState": _BUILD,
+        "$.goVersion": _BUILD,
+        "$.compiler": _BUILD,
+        "$.platform": _BUILD,
+    },
+    "01 core versions": {"$.serverAddressByClientCIDRs[*].serverAddress": _BUILD},
     "07 TokenReview, bad": {"$.metadata.managedFields": _REVIEWS},
     "07 SelfSubjectAccessReview": {"$.metadata.managedFields": _REVIEWS},
     "09 create a lease": {"$.spec.renewTime": _RECORDER},
@@ -77,14 +86,6 @@ PENDING: Final[Mapping[str, tuple[str, ...]]] = {
         "08 definition established",
         "08 delete the definition",
         "08 watch while the definition is deleted",
-    ),
-    _DISCOVERY: (
-        "01 version",
-        "01 core versions",
-        "01 groups",
-        "01 core resources",
-        "01 apps resources",
-        "01 aggregated discovery, core",
     ),
 }
 """Reason: exchanges whose answers are not compared yet."""

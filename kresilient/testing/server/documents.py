@@ -1,4 +1,4 @@
-"""What is served under a path as it is: bytes with a media type, and a tag by which a client knows its copy."""
+"""What is served under a path as it is: bytes, their media type, and a tag that says if a copy is current."""
 
 from __future__ import annotations
 
@@ -41,9 +41,7 @@ class MediaRange:
 
     def covers(self, media_type: str) -> bool:
         kind, _, rest = self.media_type.partition("/")
-        return self.media_type in ("*/*", media_type) or (
-            rest == "*" and media_type.startswith(f"{kind}/")
-        )
+        return self.media_type in ("*/*", media_type) or (rest == "*" and media_type.startswith(f"{kind}/"))
 
 
 def media_ranges(accept: str) -> list[MediaRange]:
@@ -62,12 +60,8 @@ def acceptable(accept: str, *offered: str) -> str:
         for one in offered:
             if wanted.covers(one):
                 return one
-    raise Refused(
-        406,
-        "NotAcceptable",
-        f"only the following media types are accepted: {', '.join(offered)}",
-        details={},
-    )
+    said = f"only the following media types are accepted: {', '.join(offered)}"
+    raise Refused(406, "NotAcceptable", said)
 
 
 def _quality(text: str) -> float:

@@ -6,19 +6,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
-from . import discovery, statuses, wire
 from . import scale as scales
+from . import statuses, wire
 from .access import Access
 from .bodies import delete_options, object_body, patch_body
 from .forms import Form, MetadataForm, ObjectForm
 from .kinds import ApiResource
 from .listing import ListOptions, integer, version_fault
-from .openapi import openapi_document, openapi_root
+from .paths import Paths
 from .requests import Call, RequestInfo
 from .selection import Selection
 from .state import ApiState
 from .statuses import Refused
 from .storage import Stored
+from .subresources import CONNECTS
 from .table import TableForm
 from .watch import Watch
 from .writing import Validation, Write
@@ -77,6 +78,7 @@ class Routes:
         self.gone = gone
         self.streaming_list = streaming_list
         self.address = address
+        self.paths = Paths(state.resources)
 
     def answer(self, call: Call, info: RequestInfo, user: str) -> Answer:
         """The answer to *call*; every failure is an answer too."""
@@ -132,31 +134,13 @@ class Routes:
     # --- paths that name no resource ---------------------------------------------------------------------
 
     def _path(self, call: Call, info: RequestInfo) -> Answer:
-        if call.method not in ("GET", "HEAD"):
-            raise statuses.method_not_allowed()
-        registry = self.state.resources
-        match [part for part in info.path.split("/") if part]:
-            case ["version"]:
-                return Answer.json(discovery.VERSION)
-            case ["healthz" | "livez" | "readyz", *_]:
-                return Answer.text("ok")
-            case ["api"]:
-                return Answer.json(discovery.api_versions(self.address))
-            case ["apis"]:
-                return Answer.json(discovery.api_groups(registry))
-            case ["api", version]:
-                return Answer.json(discovery.api_resources(registry, "", version))
-            case ["apis", group]:
-                return Answer.json(discovery.api_group(registry, group))
-            case ["apis", group, version]:
-                return Answer.json(discovery.api_resources(registry, group, version))
-            case ["openapi", "v3"]:
-                return Answer.json(openapi_root(registry))
-            case ["openapi", "v3", "api", version]:
-                return Answer.json(openapi_document(registry, "", version))
-            case ["openapi", "v3", "apis", group, version]:
-                return Answer.json(openapi_document(registry, group, version))
-        raise statuses.unknown_path()
+        found = self.paths.document(call, info, self.address)
+        headers = {"Content-Type": found.media_type, **dict(found.headers)}
+        if found.etag:
+            headers["ETag"] = found.etag
+            if call.headers.get("if-none-match") == found.etag:
+                return Answer(304, headers=headers)
+        return Answer(body=[found.body], headers=headers)
 
     # --- reading -----------------------------------------------------------------------------------------
 
@@ -317,10 +301,17 @@ class Routes:
                 object_body(call, resource, kind="Eviction", api_version="policy/v1")
                 self.state.delete(resource, key, dry_run=_dry_run(call, "Create"))
                 return Answer.json(statuses.success(code=201), 201)
-        known = {"status": resource.has_status, "scale": resource.scale is not None}
-        if known.get(info.subresource):
+        name = info.subresource.partition("/")[0]
+        found = resource.subresource(name)
+        if found is None:
+            raise statuses.unknown_resource()
+        if info.verb not in found.verbs:
             raise statuses.method_not_allowed()
-        raise statuses.unknown_resource()
+        stored = self.state.get(resource, key)
+        if info.verb == "get" and found.kind == resource.kind and name not in CONNECTS:
+            return self._object(self._form(call, resource, one=True), stored)
+        why = CONNECTS.get(name, "")
+        raise statuses.not_emulated(f"{resource.plural}/{name}" + (f": {why}" if why else ""))
 
 
 _SHOWN_WHEN_DELETED: Final = frozenset(

@@ -272,6 +272,11 @@ def internal(message: str) -> Refused:
     return Refused(500, "", message)
 
 
+def not_emulated(what: str) -> Refused:
+    """What only this server says: *what* the real one has and this one leaves out."""
+    return Refused(501, "NotImplemented", f"the fake API server does not emulate {what}", details={})
+
+
 def version_too_large(asked: int, current: int) -> Refused:
     return Refused(
         504,
