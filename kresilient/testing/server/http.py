@@ -17,12 +17,13 @@ from typing import Any, Final, Self
 from aiohttp import web
 
 from .broadcast import Broadcast
+from .negotiation import accepts_gzip
 from .requests import Call
 from .server import ApiServer, Reply, Reset
 
 __all__ = ["FakeApiServer"]
 
-_GZIP_FROM: Final = 128 * 1024
+_GZIP_ABOVE: Final = 128 * 1024
 _BODY_LIMIT: Final = 3 * 1024 * 1024 + 1
 _FAREWELL: Final = 0.25
 """Seconds in which a client may answer the end of its TLS session; one that reads no more never does."""
@@ -210,7 +211,7 @@ class FakeApiServer(ApiServer):
                 return await _stream(request, reply, [], chunks)
             first = await anext(chunks, b"")
             second = await anext(chunks, None)
-            gzip = len(first) >= _GZIP_FROM and "gzip" in request.headers.get("Accept-Encoding", "")
+            gzip = len(first) > _GZIP_ABOVE and accepts_gzip(request.headers.get("Accept-Encoding", ""))
             if second is not None or gzip:
                 pieces = [first] if second is None else [first, second]
                 return await _stream(request, reply, pieces, chunks, gzip=gzip)
