@@ -26,12 +26,10 @@ _metadata = msgspec.json.Decoder(dict[str, msgspec.Raw])
 class Form(ABC):
     """How objects of one resource are shown: `one` for a get or an event, `listed` for a list.
 
-    `name` tells forms apart whose bytes differ, so that an event is encoded once for all who share one;
-    `begins` tells that the first event of a watch is shown otherwise than the others.
+    `name` tells forms apart whose bytes differ, so that an event is encoded once for all who share one.
     """
 
     name = "object"
-    begins = False
 
     def __init__(self, resource: ApiResource) -> None:
         self.resource = resource
@@ -65,22 +63,14 @@ class Form(ABC):
         return at_version(stored, version, self.resource)
 
     def listed(
-        self,
-        items: list[Stored],
-        version: int,
-        *,
-        continue_token: str = "",
-        remaining: int = 0,
-        shard: str = "",
+        self, items: list[Stored], version: int, *, continue_token: str = "", remaining: int = 0
     ) -> Iterator[bytes]:
-        """A whole list in pieces of about `CHUNK` bytes; *shard* is the shard selector that it was cut by."""
+        """A whole list in pieces of about `CHUNK` bytes."""
         metadata: dict[str, Any] = {"resourceVersion": str(version)}
         if continue_token:
             metadata["continue"] = continue_token
             if remaining:
                 metadata["remainingItemCount"] = remaining
-        if shard:
-            metadata["shardInfo"] = {"selector": shard}
         head, tail = self._around(metadata)
         yield from _joined(head, (self._item(stored) for stored in items), tail)
 
@@ -103,10 +93,10 @@ class ObjectForm(Form):
         self._header = resource.header
 
     def one(self, stored: Stored) -> bytes:
-        return stored.full(self._header)
+        return self.resource.seen(stored).full(self._header)
 
     def _item(self, stored: Stored) -> bytes:
-        return stored.full(self._header) if self.resource.custom else stored.item
+        return self.one(stored) if self.resource.custom else stored.item
 
     def _around(self, metadata: dict[str, Any]) -> tuple[bytes, bytes]:
         kind, api_version = wire.encode(self.resource.list_kind), wire.encode(self.resource.api_version)
@@ -186,7 +176,7 @@ def at_version(stored: Stored, version: int, resource: ApiResource) -> Stored:
         decoded = stored.decode()
         decoded["metadata"]["resourceVersion"] = str(version)
         item = wire.encode_sorted(decoded) if resource.custom else wire.encode(decoded)
-    return Stored(stored.key, version, item, stored.node, stored.poison, stored._labels)
+    return Stored(stored.key, version, item, stored.node, stored.poison, stored._labels, stored.shape)
 
 
 def _joined(head: bytes, items: Iterable[bytes], tail: bytes) -> Iterator[bytes]:

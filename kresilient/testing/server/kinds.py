@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kresilient.api.resources import BUILTIN, Resource
 
 from . import wire
-from .served import ALL_VERBS, Served, served
-from .subresources import SCALE_KIND, STATUS_VERBS, Subresource
 from .types.schema import Struct, builtin_types
 from .types.structural import custom_type
 
+if TYPE_CHECKING:
+    from .schema import Shape
+    from .storage import Stored
+
 __all__ = ["ApiResource", "Registry", "ScalePaths"]
 
+ALL_VERBS: Final = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 CUSTOM_VERBS: Final = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
+STATUS_VERBS: Final = ("get", "patch", "update")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,6 @@ class ApiResource:
 
     Attributes:
         storage: what its objects are stored under; the versions of one resource share it.
-        subresources: what stands below its objects, in the order of discovery.
         has_status: whether `status` is a subresource, which the main resource then does not write.
         has_generation: whether a change of anything but metadata and status raises `metadata.generation`.
         custom: made by a CustomResourceDefinition: keys are written sorted, strategic merge is refused.
@@ -43,6 +45,9 @@ class ApiResource:
         columns: `additionalPrinterColumns` of a custom resource.
         selectable: the field paths that a custom resource may be selected by.
         structure: the type of a custom resource, made from its schema.
+        shape: what the schema keeps, fills in and refuses of an object.
+        terminating: the definition is being deleted, so that no more objects are created.
+        deprecation: what clients of this version are warned of, empty where it is not deprecated.
     """
 
     group: str
@@ -55,7 +60,6 @@ class ApiResource:
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     verbs: tuple[str, ...] = ALL_VERBS
-    subresources: tuple[Subresource, ...] = ()
     has_status: bool = False
     has_generation: bool = False
     scale: ScalePaths | None = None
@@ -64,6 +68,9 @@ class ApiResource:
     columns: tuple[Mapping[str, Any], ...] = field(default=(), compare=False, hash=False, repr=False)
     selectable: tuple[str, ...] = ()
     structure: Struct | None = field(default=None, compare=False, hash=False, repr=False)
+    shape: Shape | None = field(default=None, compare=False, hash=False, repr=False)
+    terminating: bool = field(default=False, compare=False)
+    deprecation: str = ""
 
     @property
     def type(self) -> Struct:
@@ -86,9 +93,6 @@ class ApiResource:
         """`pods`, `leases.coordination.k8s.io`: how messages name the resource."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
-    def subresource(self, name: str) -> Subresource | None:
-        return next((one for one in self.subresources if one.name == name), None)
-
     @property
     def resource(self) -> Resource:
         return Resource(self.group, self.version, self.plural, kind=self.kind, namespaced=self.namespaced)
@@ -101,19 +105,22 @@ class ApiResource:
             return b'{"apiVersion":' + api_version + b","
         return b'{"kind":' + wire.encode(self.kind) + b',"apiVersion":' + api_version + b","
 
+    def seen(self, stored: Stored) -> Stored:
+        """*stored* as this version of the resource shows it: see `Shape.seen`."""
+        return stored if self.shape is None else self.shape.seen(stored)
+
     def __str__(self) -> str:
         return f"{self.api_version}/{self.plural}"
 
 
 class Registry:
-    """Every resource served, by group, version and plural. `revision` counts the changes to them."""
+    """Every resource served, by group, version and plural."""
 
     def __init__(self) -> None:
         self._resources: dict[tuple[str, str, str], ApiResource] = {
-            (one.group, one.version, one.plural): _builtin(one) for one in served()
+            place: _builtin(*place, *about) for place, about in BUILTIN.items()
         }
         self._custom: dict[str, list[tuple[str, str, str]]] = {}
-        self.revision = 0
 
     def find(self, group: str, version: str, plural: str) -> ApiResource | None:
         return self._resources.get((group, version, plural))
@@ -133,21 +140,12 @@ class Registry:
         return iter(tuple(self._resources.values()))
 
     def groups(self) -> dict[str, list[str]]:
-        """The versions of each group, in the order of their discovery.
-
-        A group of custom resources comes after the built-in ones, by its first version's name
-        (`v1.example.com`), and has its most stable and newest version first.
-        """
+        """The versions of each group, in the order of their discovery."""
         groups: dict[str, list[str]] = {}
-        custom: dict[str, set[str]] = {}
-        for (group, version, _), one in self._resources.items():
-            if one.custom:
-                custom.setdefault(group, set()).add(version)
-            elif version not in groups.setdefault(group, []):
-                groups[group].append(version)
-        for group in sorted(custom, key=lambda name: min(f"{version}.{name}" for version in custom[name])):
+        for group, version, _ in self._resources:
             versions = groups.setdefault(group, [])
-            versions += sorted(custom[group].difference(versions), key=_preference)
+            if version not in versions:
+                versions.append(version)
         return groups
 
     def of(self, group: str, version: str) -> list[ApiResource]:
@@ -155,16 +153,14 @@ class Registry:
         found = [one for place, one in self._resources.items() if place[:2] == (group, version)]
         return sorted(found, key=lambda one: one.plural)
 
-    def define(self, name: str, definition: Mapping[str, Any]) -> list[ApiResource]:
-        """Serve what a CustomResourceDefinition defines, in place of what *name* defined before."""
+    def define(self, name: str, resources: Iterable[ApiResource]) -> None:
+        """Serve *resources*, which the definition *name* defines, in place of what it defined before."""
         self.undefine(name)
-        made = list(_custom(definition))
-        self._custom[name] = [(one.group, one.version, one.plural) for one in made]
-        self._resources.update(((one.group, one.version, one.plural), one) for one in made)
-        return made
+        made = {(one.group, one.version, one.plural): one for one in resources}
+        self._custom[name] = list(made)
+        self._resources |= made
 
     def undefine(self, name: str) -> None:
-        self.revision += 1
         for place in self._custom.pop(name, ()):
             self._resources.pop(place, None)
 
@@ -177,93 +173,126 @@ class Registry:
         return list(self._custom)
 
 
-def _preference(version: str) -> tuple[int, int, int, str]:
-    """Sorts stable before beta before alpha, and newer first (`version.CompareKubeAwareVersionStrings`)."""
-    known = _KUBE_VERSION.fullmatch(version)
-    if known is None:
-        return 3, 0, 0, version
-    major, stage, minor = known.groups()
-    return {None: 0, "beta": 1, "alpha": 2}[stage], -int(major), -int(minor or 0), version
-
-
-_KUBE_VERSION: Final = re.compile(r"v([1-9]\d*)(?:(alpha|beta)([1-9]\d*))?")
-
-
 # --- built in ----------------------------------------------------------------------------------------
 
+_SHORT: Final[dict[tuple[str, str], tuple[str, ...]]] = {
+    ("", "componentstatuses"): ("cs",),
+    ("", "configmaps"): ("cm",),
+    ("", "endpoints"): ("ep",),
+    ("", "events"): ("ev",),
+    ("", "limitranges"): ("limits",),
+    ("", "namespaces"): ("ns",),
+    ("", "nodes"): ("no",),
+    ("", "persistentvolumeclaims"): ("pvc",),
+    ("", "persistentvolumes"): ("pv",),
+    ("", "pods"): ("po",),
+    ("", "replicationcontrollers"): ("rc",),
+    ("", "resourcequotas"): ("quota",),
+    ("", "serviceaccounts"): ("sa",),
+    ("", "services"): ("svc",),
+    ("apiextensions.k8s.io", "customresourcedefinitions"): ("crd", "crds"),
+    ("apps", "daemonsets"): ("ds",),
+    ("apps", "deployments"): ("deploy",),
+    ("apps", "replicasets"): ("rs",),
+    ("apps", "statefulsets"): ("sts",),
+    ("autoscaling", "horizontalpodautoscalers"): ("hpa",),
+    ("batch", "cronjobs"): ("cj",),
+    ("certificates.k8s.io", "certificatesigningrequests"): ("csr",),
+    ("events.k8s.io", "events"): ("ev",),
+    ("networking.k8s.io", "ingresses"): ("ing",),
+    ("networking.k8s.io", "networkpolicies"): ("netpol",),
+    ("policy", "poddisruptionbudgets"): ("pdb",),
+    ("scheduling.k8s.io", "priorityclasses"): ("pc",),
+    ("storage.k8s.io", "storageclasses"): ("sc",),
+}
+_CATEGORY_ALL: Final = frozenset(
+    {"pods", "replicationcontrollers", "services", "daemonsets", "deployments", "replicasets", "statefulsets"}
+    | {"horizontalpodautoscalers", "cronjobs", "jobs"}
+)
+_STATUS: Final = frozenset(
+    {
+        ("", "namespaces"),
+        ("", "nodes"),
+        ("", "persistentvolumeclaims"),
+        ("", "persistentvolumes"),
+        ("", "pods"),
+        ("", "replicationcontrollers"),
+        ("", "resourcequotas"),
+        ("", "services"),
+        ("apiextensions.k8s.io", "customresourcedefinitions"),
+        ("apiregistration.k8s.io", "apiservices"),
+        ("apps", "daemonsets"),
+        ("apps", "deployments"),
+        ("apps", "replicasets"),
+        ("apps", "statefulsets"),
+        ("autoscaling", "horizontalpodautoscalers"),
+        ("batch", "cronjobs"),
+        ("batch", "jobs"),
+        ("certificates.k8s.io", "certificatesigningrequests"),
+        ("flowcontrol.apiserver.k8s.io", "flowschemas"),
+        ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"),
+        ("networking.k8s.io", "ingresses"),
+        ("networking.k8s.io", "servicecidrs"),
+        ("policy", "poddisruptionbudgets"),
+        ("storage.k8s.io", "volumeattachments"),
+    }
+)
+_GENERATION: Final = frozenset(
+    {
+        ("", "pods"),
+        ("", "replicationcontrollers"),
+        ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"),
+        ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
+        ("admissionregistration.k8s.io", "validatingwebhookconfigurations"),
+        ("apiextensions.k8s.io", "customresourcedefinitions"),
+        ("apps", "daemonsets"),
+        ("apps", "deployments"),
+        ("apps", "replicasets"),
+        ("apps", "statefulsets"),
+        ("batch", "cronjobs"),
+        ("batch", "jobs"),
+        ("discovery.k8s.io", "endpointslices"),
+        ("flowcontrol.apiserver.k8s.io", "flowschemas"),
+        ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"),
+        ("networking.k8s.io", "ingresses"),
+        ("networking.k8s.io", "networkpolicies"),
+        ("policy", "poddisruptionbudgets"),
+        ("scheduling.k8s.io", "priorityclasses"),
+    }
+)
+_SCALE: Final = frozenset(
+    {
+        ("", "replicationcontrollers"),
+        ("apps", "deployments"),
+        ("apps", "replicasets"),
+        ("apps", "statefulsets"),
+    }
+)
+_CREATE_ONLY: Final = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
 
-def _builtin(one: Served) -> ApiResource:
-    kind, namespaced = BUILTIN[one.group, one.version, one.plural]
-    below = tuple(one.below(kind))
-    names = {each.name for each in below}
-    selector = "spec.selector" if one.plural == "replicationcontrollers" else "spec.selector.matchLabels"
+
+def _builtin(group: str, version: str, plural: str, kind: str, namespaced: bool) -> ApiResource:
+    place = (group, plural)
+    verbs: tuple[str, ...] = ALL_VERBS
+    if group in _CREATE_ONLY or place == ("", "bindings"):
+        verbs = ("create",)
+    elif place == ("", "componentstatuses"):
+        verbs = ("get", "list")
+    elif place == ("", "namespaces"):
+        verbs = tuple(verb for verb in ALL_VERBS if verb != "deletecollection")
+    selector = "spec.selector" if plural == "replicationcontrollers" else "spec.selector.matchLabels"
     return ApiResource(
-        one.group,
-        one.version,
-        one.plural,
+        group,
+        version,
+        plural,
         kind,
         namespaced,
         list_kind=f"{kind}List",
         singular=kind.lower(),
-        short_names=one.short_names,
-        categories=one.categories,
-        verbs=one.verbs,
-        subresources=below,
-        has_status="status" in names,
-        has_generation=one.generation,
-        scale=ScalePaths(selector=selector) if "scale" in names else None,
-    )
-
-
-# --- defined by objects ------------------------------------------------------------------------------
-
-
-def _custom(definition: Mapping[str, Any]) -> Iterable[ApiResource]:
-    spec = definition["spec"]
-    names = spec["names"]
-    for version in spec.get("versions") or ():
-        if not version.get("served", True):
-            continue
-        subresources = version.get("subresources") or {}
-        scale = subresources.get("scale")
-        schema = (version.get("schema") or {}).get("openAPIV3Schema")
-        columns = version.get("additionalPrinterColumns") or ()
-        yield ApiResource(
-            spec["group"],
-            version["name"],
-            names["plural"],
-            names["kind"],
-            spec.get("scope") == "Namespaced",
-            list_kind=names.get("listKind") or f"{names['kind']}List",
-            singular=names.get("singular") or names["kind"].lower(),
-            short_names=tuple(names.get("shortNames") or ()),
-            categories=tuple(names.get("categories") or ()),
-            verbs=CUSTOM_VERBS,
-            subresources=tuple(_below(names["kind"], subresources)),
-            has_status="status" in subresources,
-            has_generation=True,
-            scale=_scale_paths(scale) if scale else None,
-            custom=True,
-            schema=schema,
-            structure=custom_type(names["kind"], schema),
-            columns=tuple(columns),
-            selectable=tuple(
-                one["jsonPath"].removeprefix(".") for one in version.get("selectableFields") or ()
-            ),
-        )
-
-
-def _below(kind: str, subresources: Mapping[str, Any]) -> Iterator[Subresource]:
-    if "status" in subresources:
-        yield Subresource("status", kind, STATUS_VERBS)
-    if "scale" in subresources:
-        group, version, whose = SCALE_KIND
-        yield Subresource("scale", whose, STATUS_VERBS, group, version)
-
-
-def _scale_paths(scale: Mapping[str, str]) -> ScalePaths:
-    return ScalePaths(
-        scale["specReplicasPath"].removeprefix("."),
-        scale["statusReplicasPath"].removeprefix("."),
-        scale.get("labelSelectorPath", "").removeprefix("."),
+        short_names=_SHORT.get(place, ()),
+        categories=("all",) if plural in _CATEGORY_ALL else (),
+        verbs=verbs,
+        has_status=place in _STATUS,
+        has_generation=place in _GENERATION,
+        scale=ScalePaths(selector=selector) if place in _SCALE else None,
     )

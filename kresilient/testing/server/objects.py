@@ -23,8 +23,7 @@ from .ownership import managed as ownership
 from .ownership.fieldset import FieldSet
 from .ownership.managed import Manager, Managers, written_like
 from .ownership.typed import TypedFault, check
-from .schema import conform
-from .statuses import Cause, bad_request, conflict, internal, invalid
+from .statuses import Cause, bad_request, conflict, internal, invalid, unpatchable
 from .storage import Stored
 from .types.decode import DecodeFault, decoded
 from .writing import Write
@@ -34,6 +33,7 @@ __all__ = [
     "empty_object",
     "encode_item",
     "encode_ordered",
+    "name_fault",
     "new_object",
     "read_object",
     "timestamp",
@@ -108,23 +108,31 @@ def encode_ordered(resource: ApiResource, obj: Mapping[str, Any]) -> bytes:
 # --- creation ----------------------------------------------------------------------------------------
 
 
-def read_object(resource: ApiResource, obj: Mapping[str, Any], write: Write) -> dict[str, Any]:
+def read_object(
+    resource: ApiResource, obj: Mapping[str, Any], write: Write, *, patched: bool = False
+) -> dict[str, Any]:
     """*obj* as the server reads it from a request: typed, pruned, with defaults.
 
-    Raises `Refused`: 400 for a value of a wrong type, or, strictly, for a field that the type does not have.
+    *patched* tells that a patch made it. Raises `Refused`: 400 for a value of a wrong type, or, strictly, for
+    a field that the type does not have (422 where a patch made it).
     """
-    if resource.custom:
-        return conform(resource, dict(obj))
     unknown: list[str] = []
-    read = ordered(resource, obj, unknown)
+    if resource.shape is not None:
+        read = resource.shape.taken(obj, unknown)
+    else:
+        read = ordered(resource, obj, unknown)
     faults = [f"unknown field {wire.encode(path).decode()}" for path in unknown]
     if faults and write.validation == "Strict":
+        why = f"strict decoding error: {', '.join(faults)}"
+        if patched:
+            raise unpatchable(wire.encode_sorted(obj).decode(), why)
         raise bad_request(
-            f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: strict '
-            f"decoding error: {', '.join(faults)}"
+            f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {why}'
         )
     if write.validation != "Ignore":
         write.warnings += faults
+    if resource.custom:
+        return read
     default(resource.storage, read)
     return ordered(resource, read)
 
@@ -228,6 +236,13 @@ def _name(resource: ApiResource, metadata: dict[str, Any], random: Random) -> No
         raise invalid(resource, name, cause)
 
 
+def name_fault(name: str) -> str:
+    """What keeps *name* from being a subdomain as RFC 1123 has it, empty where it is one."""
+    if len(name) > 253:
+        return "must be no more than 253 characters"
+    return "" if _SUBDOMAIN.match(name) else _SUBDOMAIN_RULE
+
+
 def _name_fault(resource: ApiResource, name: str) -> str:
     if resource.group in _PATH_NAMED:
         if name in (".", ".."):
@@ -237,9 +252,7 @@ def _name_fault(resource: ApiResource, name: str) -> str:
         if len(name) > 63:
             return "must be no more than 63 characters"
         return "" if _LABEL.match(name) else _LABEL_RULE
-    if len(name) > 253:
-        return "must be no more than 253 characters"
-    return "" if _SUBDOMAIN.match(name) else _SUBDOMAIN_RULE
+    return name_fault(name)
 
 
 # --- change ------------------------------------------------------------------------------------------
@@ -263,7 +276,7 @@ def updated(
 
     Raises `Refused`: 409 for another version or uid, 400 for another name, 422 for what may not change.
     """
-    old = {"apiVersion": resource.api_version, "kind": resource.kind} | stored.decode()
+    old = {"apiVersion": resource.api_version, "kind": resource.kind} | resource.seen(stored).decode()
     before, metadata = old["metadata"], dict(obj.get("metadata") or {})
     _same_object(resource, stored, before, metadata)
     if managers is None:
@@ -298,7 +311,7 @@ def updated(
     strategy.prepare_change(resource, old, changed)
     if not write.trusted:
         check_update(resource, old, changed, subresource=subresource)
-    if resource.has_generation and _body(changed) != _body(old):
+    if resource.has_generation and _body(resource, changed) != _body(resource, old):
         metadata["generation"] = before.get("generation", 0) + 1
     return changed
 
@@ -406,16 +419,10 @@ def _same_object(
     version = metadata.get("resourceVersion")
     if version and version != before["resourceVersion"]:
         raise conflict(resource, before["name"])
-    if not version and resource.custom:
-        raise invalid(
-            resource,
-            before["name"],
-            (
-                "FieldValueInvalid",
-                "Invalid value: 0x0: must be specified for an update",
-                "metadata.resourceVersion",
-            ),
-        )
+    if not version and (resource.custom or resource.group == "apiextensions.k8s.io"):
+        said = "Invalid value: 0: must be specified for an update"
+        cause = ("FieldValueInvalid", said, "metadata.resourceVersion")
+        raise invalid(resource, before["name"], cause, kind=resource.plural)
 
 
 def _finalizers_may_change(
@@ -438,6 +445,9 @@ def _finalizers_may_change(
         )  # both checks of the metadata of a change say it
 
 
-def _body(obj: Mapping[str, Any]) -> dict[str, Any]:
-    ignored = ("apiVersion", "kind", "metadata", "status")
+def _body(resource: ApiResource, obj: Mapping[str, Any]) -> dict[str, Any]:
+    """What counts for the generation: of a custom resource without the subresource, the status too."""
+    ignored = {"apiVersion", "kind", "metadata", "status"}
+    if resource.custom and not resource.has_status:
+        ignored.discard("status")
     return {key: value for key, value in obj.items() if key not in ignored and value is not None}

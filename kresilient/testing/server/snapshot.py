@@ -19,8 +19,9 @@ from typing import Any, Final
 from kresilient.api.resources import join_key
 
 from . import wire
+from .definitions import DEFINITIONS, defined
 from .kinds import ApiResource, Registry
-from .state import DEFINITIONS, NAMESPACES, ApiState
+from .state import NAMESPACES, ApiState
 from .storage import Stored
 from .yaml_text import yaml_text
 
@@ -152,7 +153,7 @@ def _registry(documents: list[tuple[str, Any]]) -> Registry:
     for place, document in documents:
         if isinstance(document, dict) and document.get("kind") == "CustomResourceDefinition":
             try:
-                registry.define(str(document["metadata"]["name"]), document)
+                registry.define(str(document["metadata"]["name"]), defined(document))
             except (KeyError, TypeError, AttributeError) as error:
                 raise ValueError(f"{place}: this definition defines nothing: {error!r}") from error
     return registry

@@ -17,7 +17,7 @@ from kresilient.api.resources import Resource, join_key, split_key
 
 from . import patch as patches
 from . import scale as scales
-from .definitions import TERMINATING, established, terminating
+from .definitions import DEFINITIONS, Definitions
 from .forms import Form, at_version
 from .kinds import ApiResource, Registry
 from .listing import ListOptions, Page, read_page
@@ -32,21 +32,13 @@ from .objects import (
 )
 from .ownership.managed import Managers
 from .selection import Selection
-from .statuses import (
-    already_exists,
-    conflict,
-    internal,
-    namespace_terminating,
-    not_found,
-    version_too_large,
-)
+from .statuses import already_exists, conflict, internal, invalid, namespace_terminating, not_found
 from .storage import Change, Collection, Stored
 from .watch import Watch, Watchers
 from .writing import Write
 
 __all__ = ["ApiState", "Commit"]
 
-DEFINITIONS: Final = ("apiextensions.k8s.io", "customresourcedefinitions")
 NAMESPACES: Final = ("", "namespaces")
 
 Commit = Callable[[tuple[str, str], Change], None]
@@ -63,6 +55,7 @@ class ApiState:
         history: changes kept for each resource; a watch from before them is answered with 410.
         page_ttl: seconds after which a page token has expired, once there were later writes.
         strict_namespaces: refuse objects in a namespace that does not exist.
+        cel: what becomes of the rules of a definition (`x-kubernetes-validations`): see `Definitions`.
         commit: see `Commit`; it makes writes durable.
     """
 
@@ -76,12 +69,14 @@ class ApiState:
         page_ttl: float = 300.0,
         strict_namespaces: bool = False,
         watch_queue: int = 10_000,
+        cel: str = "evaluate",
         commit: Commit | None = None,
     ) -> None:
         self.now = now
         self.random = random or Random()
         self.version = first_version
         self.resources = Registry()
+        self.definitions = Definitions(self, write=self._replace, drop=self._remove, cel=cel)
         self.strict_namespaces = strict_namespaces
         self.commit = commit
         self.on_watches: Callable[[], None] | None = None
@@ -149,22 +144,19 @@ class ApiState:
     ) -> Watch:
         """A running watch; `unwatch` it when it is over.
 
-        From None or 0 it begins with an ADDED for every object there is, unless *initial_events* is False;
-        from another *version* with what happened since. *initial_events* asks for a streaming list of at
-        least *version*, which ends with a bookmark where *bookmarks* are wanted. Raises `Refused`: 410 where
-        the history does not reach back to *version*, 504 for a streaming list from the future.
+        From None or 0 it begins with an ADDED for every object there is; from another *version* with what
+        happened since. *initial_events* asks for a streaming list, which ends with a bookmark where
+        *bookmarks* are wanted. Raises `Refused` (410) where the history does not reach back to *version*.
         """
         collection = self.collection(resource)
         watch = Watch(selection, form, bookmarks=bookmarks, limit=self._watch_queue)
-        if initial_events and version and version > self.version:
-            raise version_too_large(version, self.version)
         if initial_events or (initial_events is None and not version):
             watch.begin_with(selection.select(collection), self.version)
             if initial_events and bookmarks:
                 watch.end_bookmark = self.version
         else:
-            after = version or self.version
-            watch.begin_after(after, selection.history(collection, after))
+            after = self.version if version is None else version
+            watch.begin_after(after, collection.since(after))
         self.watchers(resource).add(watch)
         self._watches_changed()
         return watch
@@ -228,14 +220,16 @@ class ApiState:
             write=write,
             managers=managers,
         )
+        made = self._admitted(resource, made, None, "", write)
         key = join_key(namespace if resource.namespaced else None, made["metadata"]["name"])
         if key in self.collection(resource).objects:
             raise already_exists(resource, made["metadata"]["name"])
-        if resource.storage == DEFINITIONS:
-            made = established(resource, made, self.now())
         if write.dry_run:
             return _stored(resource, key, self.version, made)
-        return self._put(resource, key, made)
+        stored = self._put(resource, key, made)
+        if resource.storage == DEFINITIONS:
+            self.definitions.accept(key)
+        return stored
 
     def _lookup(self, resource: str, key: str) -> dict[str, Any] | None:
         found = self.collection(self.resources.parse(resource)).objects.get(key)
@@ -258,7 +252,7 @@ class ApiState:
         write = write or Write()
         old = self._whole(resource, key)
         if subresource == "scale":
-            obj = scales.applied(resource, old, obj)
+            obj = scales.applied(resource, resource.seen(old), obj)
         return self._update(resource, old, read_object(resource, obj, write), subresource, write, None)
 
     def _update(
@@ -273,7 +267,26 @@ class ApiState:
         changed = updated(
             resource, old, obj, subresource=subresource, now=self.now(), write=write, managers=managers
         )
-        return self._replace(resource, old, changed, dry_run=write.dry_run)
+        changed = self._admitted(resource, changed, old, subresource, write)
+        stored = self._replace(resource, old, changed, dry_run=write.dry_run)
+        if resource.storage == DEFINITIONS and not write.dry_run and stored is not old:
+            self.definitions.accept(old.key)
+        return stored
+
+    def _admitted(
+        self, resource: ApiResource, obj: dict[str, Any], old: Stored | None, subresource: str, write: Write
+    ) -> dict[str, Any]:
+        """*obj* as it may take the place of *old*, by its definition or as one. Raises `Refused`."""
+        before = None if old is None else resource.seen(old).decode()
+        if resource.storage == DEFINITIONS:
+            return self.definitions.admitted(obj, before, subresource, trusted=write.trusted)
+        if resource.shape is None or write.trusted:
+            return obj
+        whole = {"apiVersion": resource.api_version, "kind": resource.kind, **obj}
+        causes = resource.shape.faults(whole, before, subresource=subresource, warnings=write.warnings)
+        if causes:
+            raise invalid(resource, obj["metadata"]["name"], *causes)
+        return obj
 
     def patch(
         self,
@@ -293,12 +306,16 @@ class ApiState:
         if kind == "apply":
             return self._apply(resource, key, patch, subresource, write)
         old = self._whole(resource, key)
+        seen = resource.seen(old)
         if subresource == "scale":
-            base = scales.view(resource, old)
+            base = scales.view(resource, seen)
         else:
-            base = {"apiVersion": resource.api_version, "kind": resource.kind, **old.decode()}
+            base = {"apiVersion": resource.api_version, "kind": resource.kind, **seen.decode()}
         changed = patches.applied(resource, base, patch, kind)
-        return self.update(resource, key, changed, subresource=subresource, write=write), False
+        if subresource == "scale":
+            changed = scales.applied(resource, seen, changed)
+        read = read_object(resource, changed, write, patched=True)
+        return self._update(resource, old, read, subresource, write, None), False
 
     def _apply(
         self, resource: ApiResource, key: str, config: Any, subresource: str, write: Write
@@ -309,7 +326,8 @@ class ApiState:
             old, live = None, empty_object(resource)
         else:
             old = self._whole(resource, key)
-            live = {"apiVersion": resource.api_version, "kind": resource.kind, **old.decode()}
+            seen = resource.seen(old)
+            live = {"apiVersion": resource.api_version, "kind": resource.kind, **seen.decode()}
         if subresource == "scale":
             assert old is not None
             config = scales.config(resource, config)
@@ -342,7 +360,7 @@ class ApiState:
         self._check_preconditions(resource, old, uid, version)
         if old.poison:
             return (old, True) if dry_run else (self._remove(resource, old, old), True)
-        obj = old.decode()
+        obj = resource.seen(old).decode()
         metadata = obj["metadata"]
         graceful = resource.storage == ("", "pods") and bool(old.node) and bool(grace)
         marked = metadata.get("deletionTimestamp") is not None
@@ -360,7 +378,7 @@ class ApiState:
         if resource.storage == ("", "namespaces"):
             return self._delete_namespace(resource, old, obj)
         if resource.storage == DEFINITIONS:
-            return self._delete_definition(resource, old, obj)
+            return self.definitions.delete(old, obj), False
         if metadata.get("finalizers") or metadata["deletionGracePeriodSeconds"]:
             return self._replace(resource, old, obj), False
         return self._remove(resource, old, _stored(resource, key, old.version, obj)), True
@@ -476,7 +494,8 @@ class ApiState:
         """Count on from *version*, with no history before it."""
         self.version = self._floor = self._page_floor = version
         self._marks.clear()
-        self._redefine()
+        definitions = self._collections.get(DEFINITIONS)
+        self.definitions.follow({} if definitions is None else definitions.objects)
         self._objects_changed()
 
     def replay(
@@ -493,7 +512,7 @@ class ApiState:
         collection.place(key, stored)
         self.version = version
         if storage == DEFINITIONS:
-            self._define(key, stored)
+            self.definitions.changed(key, stored)
 
     # --- within ------------------------------------------------------------------------------------------
 
@@ -529,7 +548,7 @@ class ApiState:
             metadata.get("deletionTimestamp")
             and not metadata.get("finalizers")
             and not metadata.get("deletionGracePeriodSeconds")
-            and resource.storage not in (("", "namespaces"), DEFINITIONS)
+            and resource.storage != NAMESPACES
         )
         if dry_run:
             return same
@@ -563,7 +582,7 @@ class ApiState:
         )
         collection.record(change)
         if storage == DEFINITIONS:
-            self._define(change.new.key, change.after)
+            self.definitions.changed(change.new.key, change.after)
         self._watchers.setdefault(storage, Watchers()).offer(change)
         self._objects_changed()
 
@@ -590,7 +609,7 @@ class ApiState:
         kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
         raise conflict(resource, old.name, why, kind=resource.kind, qualified=kind)
 
-    # --- namespaces and definitions ----------------------------------------------------------------------
+    # --- namespaces --------------------------------------------------------------------------------------
 
     def _check_namespace(self, resource: ApiResource, namespace: str, obj: Mapping[str, Any]) -> None:
         if not resource.namespaced:
@@ -628,59 +647,12 @@ class ApiState:
         if not stored.decode()["metadata"].get("finalizers"):
             self._remove(resource, stored, stored)
 
-    def _delete_definition(
-        self, resource: ApiResource, old: Stored, obj: dict[str, Any]
-    ) -> tuple[Stored, bool]:
-        """Mark the definition, delete its objects, then the definition itself once none is left."""
-        marked = self._replace(resource, old, terminating(obj, self.now()))
-        for defined in self.resources.defined_by(old.name):
-            for key in tuple(self.collection(defined).keys):
-                self.delete(defined, key)
-            break
-        self._finish_definition(old.name)
-        return marked, False
-
-    def _finish_definition(self, name: str) -> None:
-        resource = self.resources.parse("apiextensions.k8s.io/v1/customresourcedefinitions")
-        stored = self.collection(resource).objects.get(name)
-        if stored is None:
-            return
-        obj = stored.decode()
-        defined = self.resources.defined_by(name)
-        if "deletionTimestamp" not in obj["metadata"] or any(len(self.collection(one)) for one in defined):
-            return
-        for one in defined:
-            for watch in self.watchers(one):
-                watch.end()
-        obj["metadata"]["finalizers"] = [
-            one for one in obj["metadata"].get("finalizers") or [] if one != TERMINATING
-        ]
-        if obj["metadata"]["finalizers"]:
-            self._replace(resource, stored, obj)
-        else:
-            self._remove(resource, stored, stored)
-
     def _removed(self, resource: ApiResource, old: Stored) -> None:
         """What the end of one object lets end: the namespace or the definition that waited for it."""
         if resource.namespaced and old.namespace:
             self._finish_namespace(old.namespace)
         if resource.custom:
-            self._finish_definition(f"{resource.plural}.{resource.group}")
-
-    def _define(self, name: str, stored: Stored | None) -> None:
-        if stored is None or stored.poison:
-            self.resources.undefine(name)
-        else:
-            self.resources.define(name, stored.decode())
-
-    def _redefine(self) -> None:
-        """Let the registry follow the definitions that are stored."""
-        stored = self._collections[DEFINITIONS].objects if DEFINITIONS in self._collections else {}
-        for name in self.resources.definitions:
-            if name not in stored:
-                self.resources.undefine(name)
-        for name, one in stored.items():
-            self._define(name, one)
+            self.definitions.finish(f"{resource.plural}.{resource.group}")
 
 
 def _stored(resource: ApiResource, key: str, version: int, obj: Mapping[str, Any]) -> Stored:
@@ -689,5 +661,11 @@ def _stored(resource: ApiResource, key: str, version: int, obj: Mapping[str, Any
     spec = obj.get("spec")
     node = spec.get("nodeName") if resource.storage == ("", "pods") and isinstance(spec, dict) else None
     return Stored(
-        key, version, encode_item(resource, obj), node if isinstance(node, str) else "", False, labels
+        key,
+        version,
+        encode_item(resource, obj),
+        node if isinstance(node, str) else "",
+        False,
+        labels,
+        resource.shape,
     )

@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import wire
-from .go_words import quote
 
 if TYPE_CHECKING:
     from .kinds import ApiResource
 
-__all__ = ["Cause", "Refused", "VersionTooLarge", "success"]
+__all__ = ["Cause", "Refused", "success"]
 
 Cause = tuple[str, str, str]
 """One cause: (reason, message, field)."""
@@ -67,23 +66,6 @@ class Refused(Exception):
         return f"{self.message}\n".encode() if self.plain else wire.encode(self.status()) + b"\n"
 
 
-class VersionTooLarge(Refused):
-    """The 504 for a *version* that the server has not reached; a real one waits 3 s before it says so."""
-
-    def __init__(self, version: int, current: int) -> None:
-        super().__init__(
-            504,
-            "Timeout",
-            f"Timeout: Too large resource version: {version}, current: {current}",
-            details={
-                "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
-                "retryAfterSeconds": 1,
-            },
-            headers={"Retry-After": "1"},
-        )
-        self.version = version
-
-
 def success(*, details: Mapping[str, Any] | None = None, code: int | None = None) -> dict[str, Any]:
     """The Status of something that was done and has no object to show."""
     status: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
@@ -122,19 +104,19 @@ def forbidden(
 ) -> Refused:
     """What RBAC answers where no rule allows the request."""
     full = f"{resource.plural}/{subresource}" if subresource else resource.plural
-    subject = f"{resource.qualified} {quote(name)}" if name else resource.qualified
-    where = f"in the namespace {quote(namespace)}" if namespace else "at the cluster scope"
+    subject = f"{resource.qualified} {_quoted(name)}" if name else resource.qualified
+    where = f"in the namespace {_quoted(namespace)}" if namespace else "at the cluster scope"
     return Refused(
         403,
         "Forbidden",
-        f"{subject} is forbidden: User {quote(user)} cannot {verb} resource {quote(full)} "
-        f"in API group {quote(resource.group)} {where}",
+        f"{subject} is forbidden: User {_quoted(user)} cannot {verb} resource {_quoted(full)} "
+        f"in API group {_quoted(resource.group)} {where}",
         details=about(resource, name),
     )
 
 
 def forbidden_path(user: str, verb: str, path: str) -> Refused:
-    message = f"forbidden: User {quote(user)} cannot {verb} path {quote(path)}"
+    message = f"forbidden: User {_quoted(user)} cannot {verb} path {_quoted(path)}"
     return Refused(403, "Forbidden", message, details={})
 
 
@@ -142,7 +124,7 @@ def namespace_terminating(resource: ApiResource, name: str, namespace: str) -> R
     return Refused(
         403,
         "Forbidden",
-        f"{resource.qualified} {quote(name)} is forbidden: unable to create new content in namespace "
+        f"{resource.qualified} {_quoted(name)} is forbidden: unable to create new content in namespace "
         f"{namespace} because it is being terminated",
         details=about(
             resource,
@@ -160,7 +142,7 @@ def namespace_terminating(resource: ApiResource, name: str, namespace: str) -> R
 
 def not_found(resource: ApiResource, name: str) -> Refused:
     return Refused(
-        404, "NotFound", f"{resource.qualified} {quote(name)} not found", details=about(resource, name)
+        404, "NotFound", f"{resource.qualified} {_quoted(name)} not found", details=about(resource, name)
     )
 
 
@@ -183,11 +165,17 @@ def method_not_allowed() -> Refused:
     return Refused(405, "MethodNotAllowed", message, details={})
 
 
+def terminating(resource: ApiResource) -> Refused:
+    """A create of an object whose definition is being deleted."""
+    message = "create not allowed while custom resource definition is terminating"
+    return Refused(405, "MethodNotAllowed", message, details=about(resource))
+
+
 def not_watchable(resource: ApiResource) -> Refused:
     return Refused(
         405,
         "MethodNotAllowed",
-        f"watch is not supported on resources of kind {quote(resource.plural)}",
+        f"watch is not supported on resources of kind {_quoted(resource.plural)}",
         details={"kind": resource.plural},
     )
 
@@ -207,7 +195,7 @@ def already_exists(resource: ApiResource, name: str) -> Refused:
     return Refused(
         409,
         "AlreadyExists",
-        f"{resource.qualified} {quote(name)} already exists",
+        f"{resource.qualified} {_quoted(name)} already exists",
         details=about(resource, name),
     )
 
@@ -221,7 +209,7 @@ def conflict(
     return Refused(
         409,
         "Conflict",
-        f"Operation cannot be fulfilled on {subject} {quote(name)}: {why}",
+        f"Operation cannot be fulfilled on {subject} {_quoted(name)}: {why}",
         details=about(resource, name, kind=kind),
     )
 
@@ -244,11 +232,12 @@ def unsupported_media_type(accepted: Sequence[str]) -> Refused:
     return Refused(415, "UnsupportedMediaType", message + ", ".join(accepted))
 
 
-def invalid(resource: ApiResource, name: str, *causes: Cause) -> Refused:
-    """An object that breaks a rule."""
-    kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+def invalid(resource: ApiResource, name: str, *causes: Cause, kind: str = "") -> Refused:
+    """An object that breaks a rule. Named is its kind, or what *kind* says."""
+    kind = kind or resource.kind
+    qualified = f"{kind}.{resource.group}" if resource.group else kind
     details = {key: value for key, value in (("name", name), ("group", resource.group)) if value}
-    return _invalid(kind, name, {**details, "kind": resource.kind}, causes)
+    return _invalid(qualified, name, {**details, "kind": kind}, causes)
 
 
 def invalid_options(options: str, *causes: Cause) -> Refused:
@@ -260,7 +249,7 @@ def _invalid(kind: str, name: str, details: dict[str, Any], causes: Sequence[Cau
     texts = list(dict.fromkeys(f"{field}: {message}" for _, message, field in causes))
     said = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
     details["causes"] = [{"reason": r, "message": m, "field": f} for r, m, f in causes]
-    return Refused(422, "Invalid", f"{kind} {quote(name)} is invalid: {said}", details=details)
+    return Refused(422, "Invalid", f"{kind} {_quoted(name)} is invalid: {said}", details=details)
 
 
 def unprocessable() -> Refused:
@@ -268,6 +257,18 @@ def unprocessable() -> Refused:
     return Refused(
         422, "Invalid", "the server rejected our request due to an error in our request", details={}
     )
+
+
+def unpatchable(patched: str, why: str) -> Refused:
+    """A patch whose result, the text *patched*, cannot be read."""
+    message = f"Invalid value: {_quoted(patched)}: {why}"
+    details = {"causes": [{"reason": "FieldValueInvalid", "message": message, "field": "patch"}]}
+    return Refused(422, "Invalid", f' "" is invalid: patch: {message}', details=details)
+
+
+def not_implemented(message: str) -> Refused:
+    """What this server leaves out on purpose; *message* says what to do instead."""
+    return Refused(501, "NotImplemented", message, details={})
 
 
 def too_many_requests() -> Refused:
@@ -290,13 +291,17 @@ def internal(message: str) -> Refused:
     return Refused(500, "", message)
 
 
-def not_emulated(what: str) -> Refused:
-    """What only this server says: *what* the real one has and this one leaves out."""
-    return Refused(501, "NotImplemented", f"the fake API server does not emulate {what}", details={})
-
-
-def version_too_large(asked: int, current: int) -> VersionTooLarge:
-    return VersionTooLarge(asked, current)
+def version_too_large(asked: int, current: int) -> Refused:
+    return Refused(
+        504,
+        "Timeout",
+        f"Timeout: Too large resource version: {asked}, current: {current}",
+        details={
+            "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
+            "retryAfterSeconds": 1,
+        },
+        headers={"Retry-After": "1"},
+    )
 
 
 _GENERIC = {
@@ -320,3 +325,7 @@ def generic(code: int) -> Refused:
         return too_many_requests()
     reason, message = _GENERIC.get(code, ("", "unknown"))
     return Refused(code, reason, message, details={})
+
+
+def _quoted(text: str) -> str:
+    return wire.encode(text).decode()

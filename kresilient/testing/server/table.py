@@ -36,7 +36,6 @@ _AGE_TEXT: Final = (
 class TableForm(Form):
     """Rows of cells. *include* says what each row carries: `Metadata`, `Object` or `None`."""
 
-    begins = True
     _header = b'{"kind":"Table","apiVersion":"meta.k8s.io/v1"'
 
     def __init__(self, resource: ApiResource, *, now: float, include: str = "Metadata") -> None:
@@ -65,6 +64,7 @@ class TableForm(Form):
         return head + self._declared + b',"rows":[', b"]}\n"
 
     def _item(self, stored: Stored) -> bytes:
+        stored = self.resource.seen(stored)
         try:
             obj = stored.decode()
             cells = [cell(obj, self._now) for _, cell in self._columns]

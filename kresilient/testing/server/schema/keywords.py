@@ -1,0 +1,399 @@
+"""Validation of custom resources: a JSON-schema library checks, the causes have kube-apiserver's words.
+
+The order of checks, what stops them and how they are said is that of `k8s.io/kube-openapi/pkg/validation`, on
+which the server builds: OpenAPI 3.0 is close to draft 4 of JSON schema, so the draft's own checks serve where
+they are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ..causes import invalid_type, invalid_value, required, too_long, too_many, unsupported
+from ..statuses import Cause, not_implemented
+from .formats import format_check
+from .patterns import compiled
+from .structure import Schema, additional
+
+if TYPE_CHECKING:
+    import re
+
+    from jsonschema import ValidationError
+    from jsonschema.protocols import Validator
+
+__all__ = ["Checks", "Path"]
+
+Path = tuple[str | int, ...]
+"""Where a value is: names of fields and places in lists."""
+
+
+class _Pattern(NamedTuple):
+    text: str
+    expression: re.Pattern[str]
+
+
+class _Format(NamedTuple):
+    name: str
+    check: Callable[[str], bool]
+
+
+class Checks:
+    """The checks of one schema.
+
+    Raises `Refused` (501) where the JSON-schema library is not installed.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = _arranged(schema)
+        self._validator: Validator = _validator_class()(self._schema)
+
+    def faults(
+        self, value: Any, *, field: str = "<nil>", unchanged: Callable[[Path], bool] | None = None
+    ) -> list[Cause]:
+        """What is wrong with *value*, which is at *field* of the object.
+
+        *unchanged* tells which places are as they were before the write: what is wrong there is let be.
+        """
+        found: dict[str, Cause] = {}
+        for error in self._validator.iter_errors(value):
+            place = tuple(error.absolute_path)
+            if unchanged is not None and any(unchanged(place[:end]) for end in range(len(place) + 1)):
+                continue
+            for said, cause in _causes(error, field):
+                found.setdefault(said, cause)  # the server says the same thing once
+        return list(found.values())
+
+
+# --- the library -------------------------------------------------------------------------------------
+
+
+@cache
+def _validator_class() -> Any:
+    try:
+        from jsonschema import Draft4Validator, validators
+    except ImportError:
+        raise not_implemented(
+            "this server needs the package jsonschema for the schemas of custom resources: "
+            "pip install 'kresilient[testing]'",
+        ) from None
+    draft = dict(Draft4Validator.VALIDATORS)
+    own = {
+        "type": _type,
+        "anyOf": _any_of,
+        "oneOf": _one_of,
+        "allOf": _all_of,
+        "not": _not,
+        "pattern": _pattern,
+        "format": _format,
+        "enum": _enum,
+        "additionalProperties": _unless_miscounted(_additional_properties),
+        "properties": _unless_miscounted(draft["properties"]),
+        "required": _unless_miscounted(draft["required"]),
+    }
+    checks = {name: draft[name] for name in _ORDER if name in draft} | own
+    return validators.create(meta_schema={}, validators=checks, type_checker=Draft4Validator.TYPE_CHECKER)
+
+
+_ORDER: Final = (
+    "type",
+    "anyOf",
+    "oneOf",
+    "allOf",
+    "not",
+    "maxLength",
+    "minLength",
+    "pattern",
+    "format",
+    "multipleOf",
+    "maximum",
+    "minimum",
+    "items",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "enum",
+    "minProperties",
+    "maxProperties",
+    "additionalProperties",
+    "properties",
+    "required",
+)
+"""The checks in the server's order."""
+
+
+def _arranged(schema: Schema) -> dict[str, Any]:
+    """*schema* as the library walks it: checks in the server's order, and nothing that is no check."""
+    types = ["integer", "string"] if schema.get("x-kubernetes-int-or-string") else [schema.get("type")]
+    arranged: dict[str, Any] = {}
+    for name in _ORDER:
+        value = schema.get(name)
+        if name == "type" and any(types):
+            form = schema.get("format") or ""
+            form = form if form and format_check(form) else ""
+            arranged[name] = (types, bool(schema.get("nullable")), form)
+        elif value is None or (value is False and name == "uniqueItems"):
+            continue
+        elif name in ("anyOf", "oneOf", "allOf"):
+            arranged[name] = [_arranged(one) for one in value]
+        elif name in ("not", "items"):
+            arranged[name] = _arranged(value)
+        elif name == "properties":
+            arranged[name] = {key: _arranged(value[key]) for key in sorted(value)}
+        elif name == "additionalProperties":
+            inner = additional(schema)
+            if inner is not None or value is False:
+                arranged[name] = value if inner is None else _arranged(inner)
+        elif name == "pattern":
+            if value:
+                arranged[name] = _Pattern(value, compiled(value))
+        elif name == "format":
+            if check := format_check(value):
+                arranged[name] = _Format(value, check)
+        else:
+            arranged[name] = value
+    for name in ("exclusiveMaximum", "exclusiveMinimum"):
+        if schema.get(name):
+            arranged[name] = True
+    return arranged
+
+
+def _error(message: str, **more: Any) -> ValidationError:
+    from jsonschema import ValidationError
+
+    return ValidationError(message, **more)
+
+
+# --- checks that differ from the draft's -------------------------------------------------------------
+
+_Errors = Iterator[Any]
+
+
+def _type(validator: Any, said: Any, value: Any, schema: Schema) -> _Errors:
+    """`typeValidator`: what has a format and is a text or a list passes here, whatever the type."""
+    types, nullable, form = said
+    kind = _kind(value)
+    wanted = ",".join(types)
+    if value is None:
+        if not nullable:
+            yield _error(wanted, cause=_Found(wanted, "null"))
+        return
+    fits = kind in types or (kind == "integer" and "number" in types)
+    fits = fits or (kind == "number" and "integer" in types and value.is_integer())
+    if form and kind not in ("string", "array") and not fits:
+        yield _error(form, cause=_Found(form, {"integer": "int64", "number": "float64"}.get(kind, "")))
+    elif form and kind in ("string", "array") and "number" not in types and "integer" not in types:
+        return
+    elif not fits:
+        yield _error(wanted, cause=_Found(wanted, kind))
+
+
+class _Found(Exception):
+    """What a type check wanted and found."""
+
+    def __init__(self, wanted: str, found: str) -> None:
+        super().__init__(wanted)
+        self.wanted, self.found = wanted, found
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    kinds = {str: "string", int: "integer", float: "number", list: "array", dict: "object"}
+    return kinds.get(type(value), "null")
+
+
+def _pattern(validator: Any, pattern: _Pattern, value: Any, schema: Schema) -> _Errors:
+    too = isinstance(value, str) and (
+        len(value) > schema.get("maxLength", len(value)) or len(value) < schema.get("minLength", 0)
+    )
+    if isinstance(value, str) and not too and pattern.expression.search(value) is None:
+        yield _error(pattern.text)
+
+
+def _format(validator: Any, form: _Format, value: Any, schema: Schema) -> _Errors:
+    if isinstance(value, str) and not form.check(value):
+        yield _error(form.name)
+
+
+def _enum(validator: Any, values: list[Any], value: Any, schema: Schema) -> _Errors:
+    truth = isinstance(value, bool)
+    if value is None or not any(one == value and isinstance(one, bool) == truth for one in values):
+        yield _error("enum")
+
+
+def _unless_miscounted(check: Any) -> Any:
+    """*check* of an object, skipped where it has too many or too few fields: that ends the server's."""
+
+    def checked(validator: Any, said: Any, value: Any, schema: Schema) -> _Errors:
+        if isinstance(value, dict):
+            count = len(value)
+            if schema.get("minProperties", 0) <= count <= schema.get("maxProperties", count):
+                yield from check(validator, said, value, schema)
+
+    return checked
+
+
+def _additional_properties(validator: Any, said: Any, value: dict[str, Any], schema: Schema) -> _Errors:
+    named = schema.get("properties") or {}
+    for key in sorted(value):
+        if key in named:
+            continue
+        if said is False:
+            yield _error(key)
+        else:
+            yield from validator.descend(value[key], said, path=key)
+
+
+def _any_of(validator: Any, said: Any, value: Any, schema: Schema) -> _Errors:
+    if value is None:
+        return
+    tried = [list(validator.descend(value, one, schema_path=place)) for place, one in enumerate(said)]
+    if all(tried):
+        yield _error("must validate at least one schema (anyOf)", context=_best(said, tried, value))
+
+
+def _one_of(validator: Any, said: Any, value: Any, schema: Schema) -> _Errors:
+    if value is None:
+        return
+    tried = [list(validator.descend(value, one, schema_path=place)) for place, one in enumerate(said)]
+    valid = sum(not errors for errors in tried)
+    if valid == 0:
+        message = "must validate one and only one schema (oneOf). Found none valid"
+        yield _error(message, context=_best(said, tried, value))
+    elif valid > 1:
+        yield _error(f"must validate one and only one schema (oneOf). Found {valid} valid alternatives")
+
+
+def _all_of(validator: Any, said: Any, value: Any, schema: Schema) -> _Errors:
+    if value is None:
+        return
+    tried = [list(validator.descend(value, one, schema_path=place)) for place, one in enumerate(said)]
+    if any(tried):
+        none = ". None validated" if all(tried) else ""
+        context = [error for errors in tried for error in errors]
+        yield _error(f"must validate all the schemas (allOf){none}", context=context)
+
+
+def _not(validator: Any, said: Any, value: Any, schema: Schema) -> _Errors:
+    if value is not None and not any(validator.descend(value, said)):
+        yield _error("must not validate the schema (not)")
+
+
+def _best(schemas: list[Schema], tried: list[list[Any]], value: Any) -> list[Any]:
+    """The errors of the alternative that looked at most of *value*, the first of those."""
+    weights = [_weight(schema, value) for schema in schemas]
+    return tried[weights.index(max(weights))]
+
+
+def _weight(schema: Schema, value: Any) -> int:
+    """How much of *value* a schema looks at: the count by which the server picks the errors it shows."""
+    said = schema.get("type")
+    fits = said is not None and not any(_type(None, said, value, schema))
+    if value is None:
+        return int(fits or said is None)
+    weight = 4 + (said is not None) + fits
+    if isinstance(value, str):
+        return weight + 1 + ("format" in schema)
+    if isinstance(value, list):
+        items = schema.get("items")
+        return weight + 2 + (0 if items is None else sum(_weight(items, one) for one in value))
+    if isinstance(value, dict):
+        named = schema.get("properties") or {}
+        others = schema.get("additionalProperties")
+        inner = ((named.get(key, others), one) for key, one in value.items())
+        return weight + 1 + sum(_weight(one, below) for one, below in inner if isinstance(one, Mapping))
+    return weight + (0 if isinstance(value, bool) else 2)
+
+
+# --- what the server says ----------------------------------------------------------------------------
+
+
+def _causes(error: ValidationError, field: str) -> Iterator[tuple[str, Cause]]:
+    """The causes that *error* stands for, each with the text by which it is told from others."""
+    name = _name(error)
+    keyword = str(error.validator)
+    if keyword in ("anyOf", "oneOf", "allOf", "not"):
+        said = f'"{name}" {error.message}'
+        composite = (said, invalid_value(field, "", said))
+        within = [each for one in error.context or () for each in _causes(one, field)]
+        yield from [*within, composite] if keyword == "allOf" else [composite, *within]
+        return
+    if keyword == "required":
+        name = f"{name}.{error.message.split(chr(39))[1]}"
+        yield f"{name} is required", required(_field(field, name))
+        return
+    where = _field(field, name)
+    value, limit = error.instance, error.validator_value
+    if keyword == "type":
+        assert isinstance(error.cause, _Found)
+        said = f'{name} in body must be of type {error.cause.wanted}: "{error.cause.found}"'
+        yield said, invalid_type(where, error.cause.found, said)
+    elif keyword == "format":
+        said = f'{name} in body must be of type {error.message}: "{value}"'
+        yield said, invalid_type(where, value, said)
+    elif keyword == "enum":
+        listed = [one if isinstance(one, str) else _json(one) for one in limit]
+        yield f"{name} enum", unsupported(where, value, listed)
+    elif keyword == "maxLength":
+        yield f"{name} maxLength", too_long(where, limit)
+    elif keyword in ("maxItems", "maxProperties"):
+        yield f"{name} {keyword}", too_many(where, len(value), limit)
+    elif keyword == "additionalProperties":
+        said = f"{name}.{error.message} in body is a forbidden property"
+        yield said, invalid_value(where, error.message, said)
+    else:
+        said = f"{name} in body {_words(error)}"
+        shown = len(value) if keyword in ("minItems", "minProperties") else value
+        yield said, invalid_value(where, "" if keyword == "uniqueItems" else shown, said)
+
+
+def _words(error: ValidationError) -> str:
+    keyword, limit = str(error.validator), error.validator_value
+    schema: Mapping[str, Any] = error.schema if isinstance(error.schema, Mapping) else {}
+    match keyword:
+        case "minLength":
+            return f"should be at least {limit} chars long"
+        case "pattern":
+            return f"should match '{error.message}'"
+        case "multipleOf":
+            return f"should be a multiple of {_json(limit)}"
+        case "maximum":
+            more = "" if schema.get("exclusiveMaximum") else "or equal to "
+            return f"should be less than {more}{_json(limit)}"
+        case "minimum":
+            more = "" if schema.get("exclusiveMinimum") else "or equal to "
+            return f"should be greater than {more}{_json(limit)}"
+        case "minItems":
+            return f"should have at least {limit} items"
+        case "minProperties":
+            return f"should have at least {limit} properties"
+        case _:
+            return "shouldn't contain duplicates"
+
+
+def _name(error: ValidationError) -> str:
+    """The path as the server writes it: what is at the root by `additionalProperties` begins with a dot."""
+    name = "." if list(error.absolute_schema_path)[:1] == ["additionalProperties"] else ""
+    for part in error.absolute_path:
+        if isinstance(part, int):
+            name += f"[{part}]"
+        else:
+            name += f".{part}" if name and name != "." else part
+    return name
+
+
+def _field(field: str, name: str) -> str:
+    inner = name.removeprefix(".")
+    if not inner:
+        return field
+    return inner if field == "<nil>" else f"{field}.{inner}"
+
+
+def _json(value: Any) -> str:
+    from .. import wire
+
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return wire.encode(value).decode()
