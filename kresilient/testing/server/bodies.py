@@ -10,11 +10,12 @@ from . import wire
 from .kinds import ApiResource
 from .requests import Call
 from .statuses import Refused, bad_request, too_large, unsupported_media_type
+from .types.protobuf import MEDIA_TYPE, ProtobufFault, read_protobuf
 
 __all__ = ["DeleteOptions", "delete_options", "object_body", "patch_body"]
 
 LIMIT: Final = 3 * 1024 * 1024
-_OBJECT_TYPES: Final = ("application/json", "application/yaml", "application/vnd.kubernetes.protobuf")
+_OBJECT_TYPES: Final = ("application/json", "application/yaml", MEDIA_TYPE)
 _PATCH_TYPES: Final = {
     "application/json-patch+json": "json",
     "application/merge-patch+json": "merge",
@@ -35,12 +36,17 @@ def object_body(
     *kind* and *api_version* are what a subresource expects instead of the resource's own.
     """
     media_type = _media_type(call)
-    if media_type not in ("", "application/json", "application/yaml"):
+    if media_type not in ("", "application/json", "application/yaml", MEDIA_TYPE):
         raise unsupported_media_type(_OBJECT_TYPES)
+    if media_type == MEDIA_TYPE and resource.custom:
+        raise unsupported_media_type(_OBJECT_TYPES[:2])
     if len(call.body) > LIMIT:
         raise too_large()
     kind, api_version = kind or resource.kind, api_version or resource.api_version
-    obj = _decoded(call.body, kind, yaml=media_type == "application/yaml")
+    if media_type == MEDIA_TYPE:
+        obj = _from_protobuf(call.body)
+    else:
+        obj = _decoded(call.body, kind, yaml=media_type == "application/yaml")
     if not isinstance(obj, dict):
         raise _unrecognized(kind, "couldn't get version/kind; json parse error: not an object", call.body)
     if resource.custom and not obj.get("kind"):
@@ -137,7 +143,9 @@ _options = msgspec.json.Decoder(DeleteOptions)
 def delete_options(call: Call) -> DeleteOptions:
     """The options in the body and the query of a delete. Raises `Refused` (400)."""
     options = DeleteOptions()
-    if call.body.strip():
+    if _media_type(call) == MEDIA_TYPE and call.body:
+        options = msgspec.convert(_from_protobuf(call.body), DeleteOptions)
+    elif call.body.strip():
         try:
             options = _options.decode(call.body)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -149,6 +157,13 @@ def delete_options(call: Call) -> DeleteOptions:
         except ValueError:
             raise bad_request(f'gracePeriodSeconds: strconv.ParseInt: parsing "{grace}"') from None
     return options
+
+
+def _from_protobuf(body: bytes) -> dict[str, Any]:
+    try:
+        return read_protobuf(body)
+    except ProtobufFault as fault:
+        raise bad_request(str(fault)) from None
 
 
 def _decoded(body: bytes, kind: str, *, yaml: bool) -> Any:
