@@ -182,6 +182,8 @@ BUILTIN: Final[dict[tuple[str, str, str], tuple[str, bool]]] = {
             "admissionregistration.k8s.io",
             "v1",
             (
+                ("mutatingadmissionpolicies", "MutatingAdmissionPolicy", _C),
+                ("mutatingadmissionpolicybindings", "MutatingAdmissionPolicyBinding", _C),
                 ("mutatingwebhookconfigurations", "MutatingWebhookConfiguration", _C),
                 ("validatingadmissionpolicies", "ValidatingAdmissionPolicy", _C),
                 ("validatingadmissionpolicybindings", "ValidatingAdmissionPolicyBinding", _C),
@@ -262,6 +264,16 @@ BUILTIN: Final[dict[tuple[str, str, str], tuple[str, bool]]] = {
                 ("roles", "Role", _N),
             ),
         ),
+        (
+            "resource.k8s.io",
+            "v1",
+            (
+                ("deviceclasses", "DeviceClass", _C),
+                ("resourceclaims", "ResourceClaim", _N),
+                ("resourceclaimtemplates", "ResourceClaimTemplate", _N),
+                ("resourceslices", "ResourceSlice", _C),
+            ),
+        ),
         ("scheduling.k8s.io", "v1", (("priorityclasses", "PriorityClass", _C),)),
         (
             "storage.k8s.io",
@@ -272,6 +284,7 @@ BUILTIN: Final[dict[tuple[str, str, str], tuple[str, bool]]] = {
                 ("csistoragecapacities", "CSIStorageCapacity", _N),
                 ("storageclasses", "StorageClass", _C),
                 ("volumeattachments", "VolumeAttachment", _C),
+                ("volumeattributesclasses", "VolumeAttributesClass", _C),
             ),
         ),
     )

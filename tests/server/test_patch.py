@@ -117,3 +117,63 @@ def test_a_patch_leaves_its_target_alone() -> None:
     applied(PODS, obj, {"spec": {"m": {"k": 2}}}, "merge")
     applied(PODS, obj, {"spec": {"containers": [{"name": "a", "image": "i"}], "m": {"k": 2}}}, "strategic")
     assert repr(obj) == before
+
+
+@pytest.mark.parametrize(
+    ("spec", "patch", "expected"),
+    [
+        pytest.param(
+            {"containers": [{"name": "c", "env": [{"name": "A"}]}]},
+            {"containers": [{"name": "c", "env": [{"name": "B"}]}]},
+            {"containers": [{"name": "c", "env": [{"name": "B"}, {"name": "A"}]}]},
+            id="what only the patch has comes first",
+        ),
+        pytest.param(
+            {"containers": [{"name": "a"}, {"name": "b"}, {"name": "c"}]},
+            {"containers": [{"name": "c", "image": "i"}, {"name": "new"}]},
+            {"containers": [{"name": "a"}, {"name": "b"}, {"name": "c", "image": "i"}, {"name": "new"}]},
+            id="others stay before the one they stood before",
+        ),
+        pytest.param(
+            {"containers": [{"name": "c", "ports": [{"containerPort": 80}]}]},
+            {"containers": [{"name": "c", "ports": [{"containerPort": 80, "name": "web"}]}]},
+            {"containers": [{"name": "c", "ports": [{"containerPort": 80, "name": "web"}]}]},
+            id="ports of a container by containerPort",
+        ),
+        pytest.param(
+            {"volumes": [{"name": "v", "emptyDir": {}}]},
+            {"volumes": [{"name": "v", "$retainKeys": ["name", "secret"], "secret": {"secretName": "s"}}]},
+            {"volumes": [{"name": "v", "secret": {"secretName": "s"}}]},
+            id="retainKeys drops the source that was",
+        ),
+        pytest.param(
+            {"nodeSelector": {"a": "1"}},
+            {"nodeSelector": {"b": "2", "c": None}, "affinity": {"nodeAffinity": None, "podAffinity": {}}},
+            {"nodeSelector": {"a": "1", "b": "2"}, "affinity": {"podAffinity": {}}},
+            id="nulls in what is new are dropped",
+        ),
+        pytest.param(
+            {"topologySpreadConstraints": [{"topologyKey": "zone", "maxSkew": 1}]},
+            {"topologySpreadConstraints": [{"topologyKey": "zone", "maxSkew": 2}]},
+            {"topologySpreadConstraints": [{"topologyKey": "zone", "maxSkew": 2}]},
+            id="constraints by topologyKey",
+        ),
+    ],
+)
+def test_strategic_merge_of_lists(spec: Any, patch: Any, expected: Any) -> None:
+    assert patched(spec, {"spec": patch}, "strategic") == expected
+
+
+@pytest.mark.parametrize(
+    ("patch", "code", "words"),
+    [
+        ({"containers": [{"image": "x"}]}, 500, "does not contain declared merge key: name"),
+        ({"nodeSelector": {"$patch": "explode"}}, 400, "unknown patch type found: explode"),
+        ({"$retainKeys": ["volumes"], "nodeName": "n"}, 400, "invalid patch format of retainKeys"),
+        ({"$setElementOrder/containers": 1}, 400, "invalid patch format of setElementOrder list"),
+    ],
+)
+def test_a_strategic_patch_of_a_wrong_form_is_refused(patch: Any, code: int, words: str) -> None:
+    with pytest.raises(Refused, match=words) as refused:
+        patched({"containers": [{"name": "c"}], "nodeSelector": {"a": "1"}}, {"spec": patch}, "strategic")
+    assert refused.value.code == code

@@ -1,15 +1,18 @@
-"""Discovery in its plain form: `/api`, `/apis`, and the resources of each group and version."""
+"""Discovery: `/api`, `/apis`, and the resources of each group and version, plain and aggregated."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from .kinds import STATUS_VERBS, ApiResource, Registry
+from .documents import Document, acceptable, media_ranges
+from .kinds import ApiResource, Registry
 from .statuses import unknown_path
+from .subresources import Subresource
 
-__all__ = ["VERSION", "api_group", "api_groups", "api_resources", "api_versions"]
+__all__ = ["VERSION", "Discovery"]
 
 VERSION: Final = {
     "major": "1",
@@ -26,64 +29,114 @@ VERSION: Final = {
     "compiler": "none",
     "platform": "fake/amd64",
 }
+_JSON: Final = "application/json"
+_AGGREGATED: Final = {"g": "apidiscovery.k8s.io", "v": "v2", "as": "APIGroupDiscoveryList"}
+"""How aggregated discovery is asked for. A 1.36 server has `v2` alone: `v2beta1` is passed over."""
+_CACHING: Final = (("Vary", "Accept"), ("Cache-Control", "public"))
 
 
-def api_versions(address: str) -> dict[str, Any]:
-    """`/api`: the versions of the core group."""
-    return {
-        "kind": "APIVersions",
-        "versions": ["v1"],
-        "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}],
-    }
+class Discovery:
+    """The documents about what *registry* serves, made when first asked for and again when it changes."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._revision = registry.revision
+        self._made: dict[str, Document] = {}
+
+    def versions(self, accept: str, address: str) -> Document:
+        """`/api`: the versions of the core group, or its resources where aggregated discovery is accepted.
+
+        Raises `Refused` (406) where *accept* names nothing there is.
+        """
+        if _wants_aggregated(accept):
+            return self._kept("/api", lambda: self._aggregated([("", ["v1"])]))
+        acceptable(accept, _JSON)
+        where = {"clientCIDR": "0.0.0.0/0", "serverAddress": address}
+        return Document.json(
+            {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [where]}
+        )
+
+    def groups(self, accept: str) -> Document:
+        """`/apis`: the named groups, with their resources where aggregated discovery is accepted."""
+        named = [(name, versions) for name, versions in self._registry.groups().items() if name]
+        if _wants_aggregated(accept):
+            return self._kept("/apis", lambda: self._aggregated(named))
+        acceptable(accept, _JSON)
+        groups = [_group(name, versions) for name, versions in named]
+        return Document.json({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
+
+    def group(self, accept: str, name: str) -> Document:
+        """`/apis/GROUP`. Raises `Refused` (404) where there is no such group."""
+        versions = self._registry.groups().get(name)
+        if not versions:
+            raise unknown_path()
+        acceptable(accept, _JSON)
+        return Document.json({"kind": "APIGroup", "apiVersion": "v1", **_group(name, versions)})
+
+    def resources(self, accept: str, group: str, version: str) -> Document:
+        """`/api/v1` or `/apis/GROUP/VERSION`. Raises `Refused` (404) where nothing is served there."""
+        found = self._registry.of(group, version)
+        if not found:
+            raise unknown_path()
+        acceptable(accept, _JSON)
+        head = {"kind": "APIResourceList"}
+        if group:
+            head["apiVersion"] = "v1"
+        entries = [entry for resource in found for entry in _entries(resource)]
+        return Document.json(
+            {**head, "groupVersion": f"{group}/{version}" if group else version, "resources": entries}
+        )
+
+    def _aggregated(self, groups: list[tuple[str, list[str]]]) -> Document:
+        items = [
+            {
+                "metadata": {"name": name} if name else {},
+                "versions": [
+                    {
+                        "version": version,
+                        "resources": [_described(one) for one in self._registry.of(name, version)],
+                        "freshness": "Current",
+                    }
+                    for version in versions
+                ],
+            }
+            for name, versions in groups
+        ]
+        found = {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}}
+        asked = "".join(f";{key}={value}" for key, value in _AGGREGATED.items())
+        made = Document.json({**found, "items": items}, media_type=_JSON + asked, headers=_CACHING)
+        return made.tagged()
+
+    def _kept(self, path: str, make: Callable[[], Document]) -> Document:
+        if self._revision != self._registry.revision:
+            self._revision = self._registry.revision
+            self._made.clear()
+        if path not in self._made:
+            self._made[path] = make()
+        return self._made[path]
 
 
-def api_groups(registry: Registry) -> dict[str, Any]:
-    """`/apis`: the named groups."""
-    groups = [_group(name, versions) for name, versions in registry.groups().items() if name]
-    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": groups}
-
-
-def api_group(registry: Registry, name: str) -> dict[str, Any]:
-    """`/apis/GROUP`. Raises `Refused` (404) where there is no such group."""
-    versions = registry.groups().get(name)
-    if not versions:
-        raise unknown_path()
-    return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, versions)}
-
-
-def api_resources(registry: Registry, group: str, version: str) -> dict[str, Any]:
-    """`/api/v1` or `/apis/GROUP/VERSION`. Raises `Refused` (404) where nothing is served there."""
-    found = registry.of(group, version)
-    if not found:
-        raise unknown_path()
-    listed = [entry for resource in found for entry in _entries(resource)]
-    if not group:
-        return {"kind": "APIResourceList", "groupVersion": version, "resources": listed}
-    return {
-        "kind": "APIResourceList",
-        "apiVersion": "v1",
-        "groupVersion": f"{group}/{version}",
-        "resources": listed,
-    }
+def _wants_aggregated(accept: str) -> bool:
+    """Whether *accept* prefers aggregated discovery; of the others, what is not served is passed over."""
+    for wanted in media_ranges(accept):
+        if wanted.covers(_JSON):
+            if wanted.parameters == _AGGREGATED:
+                return True
+            if "as" not in wanted.parameters:
+                return False
+    return False
 
 
 def _group(name: str, versions: list[str]) -> dict[str, Any]:
-    listed = [{"groupVersion": f"{name}/{version}", "version": version} for version in _preferred(versions)]
+    listed = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
     return {"name": name, "versions": listed, "preferredVersion": listed[0]}
 
 
-def _preferred(versions: list[str]) -> list[str]:
-    """Stable before beta before alpha, and each newest first (`version.CompareKubeAwareVersionStrings`)."""
-
-    def rank(version: str) -> tuple[int, list[int]]:
-        stage = 0 if "alpha" in version else 1 if "beta" in version else 2
-        numbers = version.removeprefix("v").replace("alpha", " ").replace("beta", " ").split()
-        return stage, [int(number) for number in numbers]
-
-    return sorted(versions, key=rank, reverse=True)
+# --- a resource, in both forms -----------------------------------------------------------------------
 
 
-def _entries(resource: ApiResource) -> list[dict[str, Any]]:
+def _entries(resource: ApiResource) -> Iterator[dict[str, Any]]:
+    """The entry of *resource* in an `APIResourceList`, then those of its subresources."""
     about: dict[str, Any] = {
         "name": resource.plural,
         "singularName": resource.singular,
@@ -91,31 +144,62 @@ def _entries(resource: ApiResource) -> list[dict[str, Any]]:
         "kind": resource.kind,
         "verbs": list(resource.verbs),
     }
-    if resource.short_names:
-        about["shortNames"] = list(resource.short_names)
-    if resource.categories:
-        about["categories"] = list(resource.categories)
+    about |= _names(resource)
     if "list" in resource.verbs and "watch" in resource.verbs:
-        digest = hashlib.sha256(f"{resource.group}/{resource.version}/{resource.kind}".encode()).digest()
-        about["storageVersionHash"] = base64.b64encode(digest[:8]).decode()
-    entries = [about]
-    below = {"singularName": "", "namespaced": resource.namespaced}
-    if resource.storage == ("", "pods"):
-        for name, kind, group in (("binding", "Binding", ""), ("eviction", "Eviction", "policy")):
-            where = {"group": group, "version": "v1"} if group else {}
-            entries.append({"name": f"pods/{name}", **below, **where, "kind": kind, "verbs": ["create"]})
-    if resource.has_status:
-        status = {**below, "kind": resource.kind, "verbs": list(STATUS_VERBS)}
-        entries.append({"name": f"{resource.plural}/status", **status})
-    if resource.scale is not None:
-        entries.append(
-            {
-                "name": f"{resource.plural}/scale",
-                **below,
-                "group": "autoscaling",
-                "version": "v1",
-                "kind": "Scale",
-                "verbs": list(STATUS_VERBS),
-            }
-        )
-    return entries
+        about["storageVersionHash"] = _storage_hash(resource)
+    yield about
+    for one in resource.subresources:
+        below = {
+            "name": f"{resource.plural}/{one.name}",
+            "singularName": "",
+            "namespaced": resource.namespaced,
+        }
+        where = {"group": one.group, "version": one.version} if one.version else {}
+        yield {**below, **where, "kind": one.kind, "verbs": list(one.verbs)}
+
+
+def _described(resource: ApiResource) -> dict[str, Any]:
+    """*resource* as an `APIResourceDiscovery`. Built-in kinds leave it to the list to say where they are."""
+    where = (resource.group, resource.version) if resource.custom else ("", "")
+    about: dict[str, Any] = {
+        "resource": resource.plural,
+        "responseKind": _kind(*where, resource.kind),
+        "scope": "Namespaced" if resource.namespaced else "Cluster",
+        "singularResource": resource.singular,
+        "verbs": list(resource.verbs),
+    }
+    about |= _names(resource)
+    if resource.subresources:
+        about["subresources"] = [_described_below(one, where) for one in resource.subresources]
+    return about
+
+
+def _described_below(one: Subresource, where: tuple[str, str]) -> dict[str, Any]:
+    group, version = (one.group, one.version) if one.version else where
+    return {
+        "subresource": one.name,
+        "responseKind": _kind(group, version, one.kind),
+        "verbs": list(one.verbs),
+    }
+
+
+def _kind(group: str, version: str, kind: str) -> dict[str, str]:
+    return {"group": group, "version": version, "kind": kind}
+
+
+def _names(resource: ApiResource) -> dict[str, list[str]]:
+    names = {"shortNames": list(resource.short_names), "categories": list(resource.categories)}
+    return {key: value for key, value in names.items() if value}
+
+
+def _storage_hash(resource: ApiResource) -> str:
+    """Tells clients when objects are stored at another version (`discovery.StorageVersionHash`)."""
+    group, version = _STORED_ELSEWHERE.get(resource.storage, (resource.group, resource.version))
+    digest = hashlib.sha256(f"{group}/{version}/{resource.kind}".encode()).digest()
+    return base64.b64encode(digest[:8]).decode()
+
+
+_STORED_ELSEWHERE: Final = {
+    ("events.k8s.io", "events"): ("", "v1"),
+    ("autoscaling", "horizontalpodautoscalers"): ("autoscaling", "v2"),
+}

@@ -26,10 +26,12 @@ _metadata = msgspec.json.Decoder(dict[str, msgspec.Raw])
 class Form(ABC):
     """How objects of one resource are shown: `one` for a get or an event, `listed` for a list.
 
-    `name` tells forms apart whose bytes differ, so that an event is encoded once for all who share one.
+    `name` tells forms apart whose bytes differ, so that an event is encoded once for all who share one;
+    `begins` tells that the first event of a watch is shown otherwise than the others.
     """
 
     name = "object"
+    begins = False
 
     def __init__(self, resource: ApiResource) -> None:
         self.resource = resource
@@ -63,14 +65,22 @@ class Form(ABC):
         return at_version(stored, version, self.resource)
 
     def listed(
-        self, items: list[Stored], version: int, *, continue_token: str = "", remaining: int = 0
+        self,
+        items: list[Stored],
+        version: int,
+        *,
+        continue_token: str = "",
+        remaining: int = 0,
+        shard: str = "",
     ) -> Iterator[bytes]:
-        """A whole list in pieces of about `CHUNK` bytes."""
+        """A whole list in pieces of about `CHUNK` bytes; *shard* is the shard selector that it was cut by."""
         metadata: dict[str, Any] = {"resourceVersion": str(version)}
         if continue_token:
             metadata["continue"] = continue_token
             if remaining:
                 metadata["remainingItemCount"] = remaining
+        if shard:
+            metadata["shardInfo"] = {"selector": shard}
         head, tail = self._around(metadata)
         yield from _joined(head, (self._item(stored) for stored in items), tail)
 

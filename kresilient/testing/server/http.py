@@ -9,20 +9,24 @@ import socket
 import ssl
 import struct
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 from aiohttp import web
 
+from .broadcast import Broadcast
+from .negotiation import accepts_gzip
 from .requests import Call
 from .server import ApiServer, Reply, Reset
 
 __all__ = ["FakeApiServer"]
 
-_GZIP_FROM: Final = 128 * 1024
+_GZIP_ABOVE: Final = 128 * 1024
 _BODY_LIMIT: Final = 3 * 1024 * 1024 + 1
+_FAREWELL: Final = 0.25
+"""Seconds in which a client may answer the end of its TLS session; one that reads no more never does."""
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 
@@ -43,7 +47,7 @@ class FakeApiServer(ApiServer):
         self._tls = _Authority() if tls or client_certificates else None
         self._client_certificates = client_certificates
         self._listener: asyncio.Server | None = None
-        self._web: web.Server | None = None
+        self._web: _Connections | None = None
 
     # --- where it is -------------------------------------------------------------------------------------
 
@@ -105,7 +109,7 @@ class FakeApiServer(ApiServer):
         if self._listener is not None:
             raise RuntimeError("the server runs already")
         context = self._tls.server_context(self._client_certificates) if self._tls else None
-        self._web = web.Server(
+        self._web = _Connections(
             self._handle,
             handler_cancellation=True,
             access_log=None,
@@ -165,6 +169,7 @@ class FakeApiServer(ApiServer):
         else:
             handlers.pre_shutdown()
             await handlers.shutdown(2.0)
+        await handlers.closed(_FAREWELL)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -206,7 +211,7 @@ class FakeApiServer(ApiServer):
                 return await _stream(request, reply, [], chunks)
             first = await anext(chunks, b"")
             second = await anext(chunks, None)
-            gzip = len(first) >= _GZIP_FROM and "gzip" in request.headers.get("Accept-Encoding", "")
+            gzip = len(first) > _GZIP_ABOVE and accepts_gzip(request.headers.get("Accept-Encoding", ""))
             if second is not None or gzip:
                 pieces = [first] if second is None else [first, second]
                 return await _stream(request, reply, pieces, chunks, gzip=gzip)
@@ -216,6 +221,35 @@ class FakeApiServer(ApiServer):
         await response.prepare(request)
         await response.write_eof()
         return response
+
+
+class _Connections(web.Server):
+    """Knows the connections that are open, those that are being closed included."""
+
+    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], **options: Any):
+        super().__init__(handler, **options)
+        self._open: dict[web.RequestHandler, asyncio.Transport] = {}
+        self._lost = Broadcast()
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        super().connection_made(handler, transport)
+        self._open[handler] = transport
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        super().connection_lost(handler, exc)
+        self._open.pop(handler, None)
+        self._lost.tell()
+
+    async def closed(self, patience: float) -> None:
+        """Wait until every connection is closed; those that are not after *patience* seconds are cut."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while self._open:
+                    await self._lost.wait()
+        for transport in tuple(self._open.values()):
+            transport.abort()
+        while self._open:
+            await self._lost.wait()
 
 
 async def _stream(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 from kresilient.api.resources import BUILTIN, Resource
 
 from . import wire
+from .served import ALL_VERBS, Served, served
+from .subresources import Subresource
 from .types.schema import Struct, builtin_types
 from .types.structural import custom_type
 
@@ -18,9 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ApiResource", "Registry", "ScalePaths"]
 
-ALL_VERBS: Final = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 CUSTOM_VERBS: Final = ("delete", "deletecollection", "get", "list", "patch", "create", "update", "watch")
-STATUS_VERBS: Final = ("get", "patch", "update")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class ApiResource:
 
     Attributes:
         storage: what its objects are stored under; the versions of one resource share it.
+        subresources: what stands below its objects, in the order of discovery.
         has_status: whether `status` is a subresource, which the main resource then does not write.
         has_generation: whether a change of anything but metadata and status raises `metadata.generation`.
         custom: made by a CustomResourceDefinition: keys are written sorted, strategic merge is refused.
@@ -60,6 +62,7 @@ class ApiResource:
     short_names: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     verbs: tuple[str, ...] = ALL_VERBS
+    subresources: tuple[Subresource, ...] = ()
     has_status: bool = False
     has_generation: bool = False
     scale: ScalePaths | None = None
@@ -93,6 +96,9 @@ class ApiResource:
         """`pods`, `leases.coordination.k8s.io`: how messages name the resource."""
         return f"{self.plural}.{self.group}" if self.group else self.plural
 
+    def subresource(self, name: str) -> Subresource | None:
+        return next((one for one in self.subresources if one.name == name), None)
+
     @property
     def resource(self) -> Resource:
         return Resource(self.group, self.version, self.plural, kind=self.kind, namespaced=self.namespaced)
@@ -114,13 +120,14 @@ class ApiResource:
 
 
 class Registry:
-    """Every resource served, by group, version and plural."""
+    """Every resource served, by group, version and plural. `revision` counts the changes to them."""
 
     def __init__(self) -> None:
         self._resources: dict[tuple[str, str, str], ApiResource] = {
-            place: _builtin(*place, *about) for place, about in BUILTIN.items()
+            (one.group, one.version, one.plural): _builtin(one) for one in served()
         }
         self._custom: dict[str, list[tuple[str, str, str]]] = {}
+        self.revision = 0
 
     def find(self, group: str, version: str, plural: str) -> ApiResource | None:
         return self._resources.get((group, version, plural))
@@ -140,12 +147,21 @@ class Registry:
         return iter(tuple(self._resources.values()))
 
     def groups(self) -> dict[str, list[str]]:
-        """The versions of each group, in the order of their discovery."""
+        """The versions of each group, in the order of their discovery.
+
+        A group of custom resources comes after the built-in ones, by its first version's name
+        (`v1.example.com`), and has its most stable and newest version first.
+        """
         groups: dict[str, list[str]] = {}
-        for group, version, _ in self._resources:
+        custom: dict[str, set[str]] = {}
+        for (group, version, _), one in self._resources.items():
+            if one.custom:
+                custom.setdefault(group, set()).add(version)
+            elif version not in groups.setdefault(group, []):
+                groups[group].append(version)
+        for group in sorted(custom, key=lambda name: min(f"{version}.{name}" for version in custom[name])):
             versions = groups.setdefault(group, [])
-            if version not in versions:
-                versions.append(version)
+            versions += sorted(custom[group].difference(versions), key=_preference)
         return groups
 
     def of(self, group: str, version: str) -> list[ApiResource]:
@@ -161,6 +177,7 @@ class Registry:
         self._resources |= made
 
     def undefine(self, name: str) -> None:
+        self.revision += 1
         for place in self._custom.pop(name, ()):
             self._resources.pop(place, None)
 
@@ -173,126 +190,39 @@ class Registry:
         return list(self._custom)
 
 
+def _preference(version: str) -> tuple[int, int, int, str]:
+    """Sorts stable before beta before alpha, and newer first (`version.CompareKubeAwareVersionStrings`)."""
+    known = _KUBE_VERSION.fullmatch(version)
+    if known is None:
+        return 3, 0, 0, version
+    major, stage, minor = known.groups()
+    return {None: 0, "beta": 1, "alpha": 2}[stage], -int(major), -int(minor or 0), version
+
+
+_KUBE_VERSION: Final = re.compile(r"v([1-9]\d*)(?:(alpha|beta)([1-9]\d*))?")
+
+
 # --- built in ----------------------------------------------------------------------------------------
 
-_SHORT: Final[dict[tuple[str, str], tuple[str, ...]]] = {
-    ("", "componentstatuses"): ("cs",),
-    ("", "configmaps"): ("cm",),
-    ("", "endpoints"): ("ep",),
-    ("", "events"): ("ev",),
-    ("", "limitranges"): ("limits",),
-    ("", "namespaces"): ("ns",),
-    ("", "nodes"): ("no",),
-    ("", "persistentvolumeclaims"): ("pvc",),
-    ("", "persistentvolumes"): ("pv",),
-    ("", "pods"): ("po",),
-    ("", "replicationcontrollers"): ("rc",),
-    ("", "resourcequotas"): ("quota",),
-    ("", "serviceaccounts"): ("sa",),
-    ("", "services"): ("svc",),
-    ("apiextensions.k8s.io", "customresourcedefinitions"): ("crd", "crds"),
-    ("apps", "daemonsets"): ("ds",),
-    ("apps", "deployments"): ("deploy",),
-    ("apps", "replicasets"): ("rs",),
-    ("apps", "statefulsets"): ("sts",),
-    ("autoscaling", "horizontalpodautoscalers"): ("hpa",),
-    ("batch", "cronjobs"): ("cj",),
-    ("certificates.k8s.io", "certificatesigningrequests"): ("csr",),
-    ("events.k8s.io", "events"): ("ev",),
-    ("networking.k8s.io", "ingresses"): ("ing",),
-    ("networking.k8s.io", "networkpolicies"): ("netpol",),
-    ("policy", "poddisruptionbudgets"): ("pdb",),
-    ("scheduling.k8s.io", "priorityclasses"): ("pc",),
-    ("storage.k8s.io", "storageclasses"): ("sc",),
-}
-_CATEGORY_ALL: Final = frozenset(
-    {"pods", "replicationcontrollers", "services", "daemonsets", "deployments", "replicasets", "statefulsets"}
-    | {"horizontalpodautoscalers", "cronjobs", "jobs"}
-)
-_STATUS: Final = frozenset(
-    {
-        ("", "namespaces"),
-        ("", "nodes"),
-        ("", "persistentvolumeclaims"),
-        ("", "persistentvolumes"),
-        ("", "pods"),
-        ("", "replicationcontrollers"),
-        ("", "resourcequotas"),
-        ("", "services"),
-        ("apiextensions.k8s.io", "customresourcedefinitions"),
-        ("apiregistration.k8s.io", "apiservices"),
-        ("apps", "daemonsets"),
-        ("apps", "deployments"),
-        ("apps", "replicasets"),
-        ("apps", "statefulsets"),
-        ("autoscaling", "horizontalpodautoscalers"),
-        ("batch", "cronjobs"),
-        ("batch", "jobs"),
-        ("certificates.k8s.io", "certificatesigningrequests"),
-        ("flowcontrol.apiserver.k8s.io", "flowschemas"),
-        ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"),
-        ("networking.k8s.io", "ingresses"),
-        ("networking.k8s.io", "servicecidrs"),
-        ("policy", "poddisruptionbudgets"),
-        ("storage.k8s.io", "volumeattachments"),
-    }
-)
-_GENERATION: Final = frozenset(
-    {
-        ("", "pods"),
-        ("", "replicationcontrollers"),
-        ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"),
-        ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
-        ("admissionregistration.k8s.io", "validatingwebhookconfigurations"),
-        ("apiextensions.k8s.io", "customresourcedefinitions"),
-        ("apps", "daemonsets"),
-        ("apps", "deployments"),
-        ("apps", "replicasets"),
-        ("apps", "statefulsets"),
-        ("batch", "cronjobs"),
-        ("batch", "jobs"),
-        ("discovery.k8s.io", "endpointslices"),
-        ("flowcontrol.apiserver.k8s.io", "flowschemas"),
-        ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"),
-        ("networking.k8s.io", "ingresses"),
-        ("networking.k8s.io", "networkpolicies"),
-        ("policy", "poddisruptionbudgets"),
-        ("scheduling.k8s.io", "priorityclasses"),
-    }
-)
-_SCALE: Final = frozenset(
-    {
-        ("", "replicationcontrollers"),
-        ("apps", "deployments"),
-        ("apps", "replicasets"),
-        ("apps", "statefulsets"),
-    }
-)
-_CREATE_ONLY: Final = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
 
-
-def _builtin(group: str, version: str, plural: str, kind: str, namespaced: bool) -> ApiResource:
-    place = (group, plural)
-    verbs: tuple[str, ...] = ALL_VERBS
-    if group in _CREATE_ONLY or place == ("", "bindings"):
-        verbs = ("create",)
-    elif place == ("", "componentstatuses"):
-        verbs = ("get", "list")
-    elif place == ("", "namespaces"):
-        verbs = tuple(verb for verb in ALL_VERBS if verb != "deletecollection")
-    selector = "spec.selector" if plural == "replicationcontrollers" else "spec.selector.matchLabels"
+def _builtin(one: Served) -> ApiResource:
+    kind, namespaced = BUILTIN[one.group, one.version, one.plural]
+    below = tuple(one.below(kind))
+    names = {each.name for each in below}
+    selector = "spec.selector" if one.plural == "replicationcontrollers" else "spec.selector.matchLabels"
     return ApiResource(
-        group,
-        version,
-        plural,
+        one.group,
+        one.version,
+        one.plural,
         kind,
         namespaced,
         list_kind=f"{kind}List",
         singular=kind.lower(),
-        short_names=_SHORT.get(place, ()),
-        categories=("all",) if plural in _CATEGORY_ALL else (),
-        verbs=verbs,
-        has_status=place in _STATUS,
-        has_generation=place in _GENERATION,
-        scale=ScalePaths(selector=selector) if place in _SCALE else None,
+        short_names=one.short_names,
+        categories=one.categories,
+        verbs=one.verbs,
+        subresources=below,
+        has_status="status" in names,
+        has_generation=one.generation,
+        scale=ScalePaths(selector=selector) if "scale" in names else None,
     )

@@ -10,6 +10,9 @@ from itertools import count
 from typing import Any, Final
 from urllib.parse import unquote
 
+from .list_options import watch_flag
+from .selectors.fields import exact_name
+
 __all__ = ["Call", "RequestInfo", "RequestLog", "RequestRecord"]
 
 
@@ -56,9 +59,8 @@ class RequestInfo:
             return cls(call.method.lower(), path)
         group, version = ("", parts[1]) if parts[0] == "api" else (parts[1], parts[2])
         rest = parts[prefix:]
-        watch = call.query.get("watch", "0") not in ("", "0", "false", "False")
-        if rest[0] == "watch":
-            watch, rest = True, rest[1:]
+        old_watch = len(rest) > 1 and rest[0] == "watch"
+        rest = rest[old_watch:]
         namespace = ""
         if len(rest) > 2 and rest[0] == "namespaces" and rest[2] not in ("status", "finalize"):
             namespace, rest = rest[1], rest[2:]
@@ -67,14 +69,16 @@ class RequestInfo:
         plural, name = [*rest, "", ""][:2]
         if plural == "namespaces" and name:
             namespace = ""
-        verb = _verb(call.method, name, watch)
+        verb = "watch" if old_watch else _verb(call.method, name, watch_flag(call.query))
+        if verb in ("list", "watch") and not name:
+            name = exact_name(call.query.get("fieldSelector", ""))
         return cls(verb, path, group, version, plural, namespace, name, "/".join(rest[2:]))
 
 
 def _verb(method: str, name: str, watch: bool) -> str:
     match method:
         case "GET" | "HEAD":
-            return "watch" if watch else "get" if name else "list"
+            return "get" if name else "watch" if watch else "list"
         case "POST":
             return "create"
         case "PUT":

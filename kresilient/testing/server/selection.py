@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from kresilient.api.errors import SelectorError
-from kresilient.api.field_selectors import FieldMatcher, FieldSelector
-from kresilient.api.label_selectors import LabelSelector, Operator
+from collections.abc import Iterable
 
 from .kinds import ApiResource
+from .selectors import FieldQuery, LabelQuery, ShardQuery
 from .statuses import bad_request
-from .storage import Collection, Stored
+from .storage import Change, Collection, Stored
 
 __all__ = ["Selection", "Term"]
 
@@ -17,12 +16,25 @@ Term = tuple[str, str] | None
 
 
 class Selection:
-    """A namespace (all, where empty), a label selector and a field selector.
+    """A namespace (all, where empty), a name, a label selector, a field selector and a shard selector.
 
-    Raises `Refused` (400) for a selector that does not parse, or a field that the resource does not have.
+    Raises `Refused` (400) for a selector that does not parse, for a field that the resource does not have,
+    and for a field selector that asks for another name than *name*.
     """
 
-    __slots__ = ("_fields", "_labels", "_name", "_node", "_resource", "namespace")
+    __slots__ = (
+        "_fields",
+        "_key",
+        "_labels",
+        "_name",
+        "_node",
+        "_resource",
+        "_shard",
+        "_within",
+        "namespace",
+        "selective",
+        "term",
+    )
 
     def __init__(
         self,
@@ -32,66 +44,82 @@ class Selection:
         labels: str = "",
         fields: str = "",
         name: str = "",
+        shard: str | None = None,
     ) -> None:
         self._resource = resource
-        self._labels: LabelSelector | None = None
-        self._fields: FieldMatcher | None = None
-        self._name, self._node = name, ""
-        try:
-            if labels:
-                self._labels = LabelSelector.parse(labels)
-            if fields:
-                selector = FieldSelector.parse(fields)
-                self._fields = selector.compile(resource.resource, extra_fields=resource.selectable)
-                for one in selector.requirements:
-                    if one.operator is not Operator.EQUALS:
-                        continue
-                    if one.field == "metadata.name":
-                        self._name = self._name or one.value
-                    elif one.field == "metadata.namespace":
-                        namespace = namespace or one.value
-                    elif one.field == "spec.nodeName" and resource.storage == ("", "pods"):
-                        self._node = one.value
-        except SelectorError as error:
-            # The server says no more than this; what follows there is help for people.
-            raise bad_request(str(error).partition(" (field selector on ")[0]) from None
-        self.namespace = namespace
+        self._labels = LabelQuery.parse(labels)
+        self._fields = FieldQuery.parse(fields, resource)
+        self._shard = None if shard is None else ShardQuery.parse(shard)
+        named = self._fields.exact("metadata.name")
+        if name and self._fields and named != name:
+            raise bad_request("fieldSelector metadata.name doesn't match requested name")
+        self._name = name or named or ""
+        within = self._fields.exact("metadata.namespace") if resource.namespaced else None
+        self.namespace, self._within = namespace, namespace or within or ""
+        is_pods = resource.storage == ("", "pods")
+        self._node = (self._fields.exact("spec.nodeName") if is_pods else None) or ""
+        self.selective = bool(self._labels or self._fields or self._name or self._shard is not None)
+        # What is compared by key and by node is not compared once more.
+        covered = {
+            "metadata.name": self._name,
+            "metadata.namespace": self._within,
+            "spec.nodeName": self._node,
+        }
+        self._fields = self._fields.without((field, True, value) for field, value in covered.items() if value)
+        self._key = ""
+        if self._name and not resource.namespaced:
+            self._key = self._name
+        elif self._name and self._within:
+            self._key = f"{self._within}/{self._name}"
+        self.term = self._term()
 
     @property
-    def selective(self) -> bool:
-        """Whether there is a selector, so that the server does not count what remains."""
-        return self._labels is not None or self._fields is not None
+    def shard(self) -> str:
+        """The shard selector as the server writes it, or nothing."""
+        return "" if self._shard is None else str(self._shard)
 
-    @property
-    def term(self) -> Term:
+    def _term(self) -> Term:
         if self._name:
             return ("name", self._name)
         if self._node:
             return ("node", self._node)
-        return ("namespace", self.namespace) if self.namespace else None
+        return ("namespace", self._within) if self._within else None
 
     def matches(self, stored: Stored) -> bool:
-        if self.namespace and stored.namespace != self.namespace:
-            return False
-        if self._name and stored.name != self._name:
-            return False
+        return (
+            self.covers(stored)
+            and (not self._labels or self._labels.matches(stored.labels))
+            and (not self._fields or self._fields.matches(self._resource.seen(stored)))
+            and (self._shard is None or self._shard.matches(stored))
+        )
+
+    def covers(self, stored: Stored) -> bool:
+        """Whether *stored* has the namespace, the name and the node."""
         if self._node and stored.node != self._node:
             return False
-        if self._labels is not None and not self._labels.matches(stored.labels):
+        if self._key:
+            return stored.key == self._key
+        if self._within and not stored.key.startswith(self._within + "/"):
             return False
-        return self._fields is None or self._fields(self._resource.seen(stored))
+        return not self._name or stored.name == self._name
+
+    def keys(self, collection: Collection) -> tuple[list[str], int, int]:
+        """The keys among which those of the selection are now, in order, and where they begin and end: no
+        more of them than the indexes of *collection* allow."""
+        if self._key:
+            keys = [self._key] if self._key in collection.objects else []
+        elif self._node:
+            keys = sorted(collection.by_node.get(self._node, ()))
+        else:
+            return collection.keys, *collection.keys_in(self._within)
+        return keys, 0, len(keys)
 
     def select(self, collection: Collection) -> list[Stored]:
         """What *collection* holds now of this selection, in key order."""
-        if self._name and self.namespace:
-            found = collection.objects.get(f"{self.namespace}/{self._name}")
-            candidates = [] if found is None else [found]
-        elif self._node:
-            keys = sorted(collection.by_node.get(self._node, ()))
-            candidates = [collection.objects[key] for key in keys]
-        else:
-            start, end = collection.keys_in(self.namespace)
-            candidates = [collection.objects[key] for key in collection.keys[start:end]]
-            if not self.selective and not self._name:
-                return candidates
-        return [stored for stored in candidates if self.matches(stored)]
+        keys, start, end = self.keys(collection)
+        found = [collection.objects[key] for key in keys[start:end]]
+        return [stored for stored in found if self.matches(stored)] if self.selective else found
+
+    def history(self, collection: Collection, version: int) -> Iterable[Change]:
+        """The changes after *version* that may concern the selection. Raises `Refused` (410)."""
+        return collection.since(version, node=self._node)

@@ -4,6 +4,7 @@ that tests hold: state, faults, requests, tokens."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
@@ -16,13 +17,14 @@ from kresilient.api.resources import Resource, join_key
 from . import wire
 from .access import Access
 from .activity import Activity
+from .answers import Answer
 from .broadcast import Broadcast
 from .faults import Fault, Faults
 from .journal import Journal
 from .manifests import add_manifests, load_manifests
 from .metrics import metrics_text
 from .requests import Call, RequestInfo, RequestLog, RequestRecord
-from .routes import Answer, Routes
+from .routes import Routes
 from .snapshot import dump, parse, write
 from .state import ApiState
 from .statuses import Refused, generic, too_many_requests
@@ -32,6 +34,10 @@ from .writing import Write
 
 __all__ = ["ApiServer", "Reply", "Reset"]
 
+_LAST_BOOKMARK: Final = 2.0
+"""Seconds before its end at which a watch gets its last bookmark."""
+_PATIENCE: Final = 3.0
+"""Seconds for which a request waits for a version that is not reached (`blockTimeout` of the watch cache)."""
 _TICK: Final = 1e-6
 """Seconds by which a moment may be missed: a float's rest must not arm a timer again for now."""
 _FLOW_SCHEMA: Final = str(uuid.UUID(int=0x5EED_F10E, version=4))
@@ -80,6 +86,7 @@ class ApiServer:
         history: changes kept for each resource; a watch or list from before them is answered with 410.
         gone: how a watch learns of that: `"event"` (200 with an ERROR event) or `"status"` (HTTP 410).
         streaming_list: whether the server knows `sendInitialEvents`.
+        sharding: whether it knows `shardSelector`, which is alpha in 1.36; without, it is ignored.
         bookmark_interval: seconds between the bookmarks of a watch.
         max_inflight: requests other than watches that may run at once; one more is answered with 429.
         page_ttl: seconds after which a page token expires.
@@ -98,6 +105,7 @@ class ApiServer:
         history: int = 10_000,
         gone: str = "event",
         streaming_list: bool = True,
+        sharding: bool = False,
         bookmark_interval: float = 60.0,
         max_inflight: int | None = None,
         page_ttl: float = 300.0,
@@ -129,7 +137,9 @@ class ApiServer:
         self.max_inflight = max_inflight
         self.bookmark_interval = bookmark_interval
         self.inflight = 0
-        self.routes = Routes(self.state, self.access, gone=gone, streaming_list=streaming_list)
+        self.routes = Routes(
+            self.state, self.access, gone=gone, streaming_list=streaming_list, sharding=sharding
+        )
         self.epoch: Epoch | None = None
         self._watching: list[tuple[str, int, asyncio.Future[None]]] = []
         self.state.on_watches = self._watches_changed
@@ -332,7 +342,7 @@ class ApiServer:
 
     def watch_count(self, resource: str | Resource) -> int:
         """How many watches of *resource* run now; one that was ended is none, even if it was not left yet."""
-        return sum(not watch.ended for watch in self.state.watchers(self.state.resource(resource)))
+        return self.state.watchers(self.state.resource(resource)).running
 
     def _watches_changed(self) -> None:
         for name, n, done in self._watching:
@@ -387,6 +397,9 @@ class ApiServer:
             if fault is not None:
                 await self._before(fault, epoch, record)
             answer = self._answer(call, info, certificate, fault, full=full)
+            if answer.awaits:
+                await self._reached(answer.awaits, epoch)
+                answer = self._answer(call, info, certificate, fault, full=full)
             self.requests.answered(record, answer.status)
             chunks = self._body(answer, fault, epoch, record)
         except BaseException:
@@ -394,6 +407,16 @@ class ApiServer:
             raise
         streaming = answer.watch is not None or (fault is not None and fault.breaks_body)
         return Reply(answer.status, answer.headers, chunks, finish, streaming=streaming)
+
+    async def _reached(self, version: int, epoch: Epoch) -> None:
+        """Wait until the state has reached *version*, as long as a server does. Raises `Reset` where the
+        server was killed meanwhile."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                while self.state.version < version and not epoch.over.is_set():
+                    await self._changed.wait()
+        if epoch.killed:
+            raise Reset
 
     async def _before(self, fault: Fault, epoch: Epoch, record: RequestRecord) -> None:
         """What a fault does before anything is answered."""
@@ -493,8 +516,9 @@ class ApiServer:
 
         watch.on_ready = on_ready
         deadline = loop.time() + answer.timeout
-        # The last bookmark comes shortly before the end, so that a client can go on from there.
-        last_bookmark = deadline - min(2.0, answer.timeout / 2)
+        # The last bookmark comes shortly before the end, so that a client can go on from there; a watch that
+        # is not meant to live as long gets none.
+        last_bookmark = deadline - _LAST_BOOKMARK if answer.timeout > _LAST_BOOKMARK else deadline
         bookmark = min(loop.time() + self.bookmark_interval, last_bookmark)
         while True:
             ready.clear()
@@ -528,6 +552,7 @@ class ApiServer:
         if self.epoch is not None:
             self.epoch.killed = killed
             self.epoch.over.set()
+            self._changed.tell()
             self.epoch = None
         self.state.end_watches()
 

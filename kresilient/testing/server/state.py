@@ -32,7 +32,15 @@ from .objects import (
 )
 from .ownership.managed import Managers
 from .selection import Selection
-from .statuses import already_exists, conflict, internal, invalid, namespace_terminating, not_found
+from .statuses import (
+    already_exists,
+    conflict,
+    internal,
+    invalid,
+    namespace_terminating,
+    not_found,
+    version_too_large,
+)
 from .storage import Change, Collection, Stored
 from .watch import Watch, Watchers
 from .writing import Write
@@ -144,19 +152,22 @@ class ApiState:
     ) -> Watch:
         """A running watch; `unwatch` it when it is over.
 
-        From None or 0 it begins with an ADDED for every object there is; from another *version* with what
-        happened since. *initial_events* asks for a streaming list, which ends with a bookmark where
-        *bookmarks* are wanted. Raises `Refused` (410) where the history does not reach back to *version*.
+        From None or 0 it begins with an ADDED for every object there is, unless *initial_events* is False;
+        from another *version* with what happened since. *initial_events* asks for a streaming list of at
+        least *version*, which ends with a bookmark where *bookmarks* are wanted. Raises `Refused`: 410 where
+        the history does not reach back to *version*, 504 for a streaming list from the future.
         """
         collection = self.collection(resource)
         watch = Watch(selection, form, bookmarks=bookmarks, limit=self._watch_queue)
+        if initial_events and version and version > self.version:
+            raise version_too_large(version, self.version)
         if initial_events or (initial_events is None and not version):
             watch.begin_with(selection.select(collection), self.version)
             if initial_events and bookmarks:
                 watch.end_bookmark = self.version
         else:
-            after = self.version if version is None else version
-            watch.begin_after(after, collection.since(after))
+            after = version or self.version
+            watch.begin_after(after, selection.history(collection, after))
         self.watchers(resource).add(watch)
         self._watches_changed()
         return watch

@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import wire
+from .go_words import quote
 
 if TYPE_CHECKING:
     from .kinds import ApiResource
 
-__all__ = ["Cause", "Refused", "success"]
+__all__ = ["Cause", "Refused", "VersionTooLarge", "success"]
 
 Cause = tuple[str, str, str]
 """One cause: (reason, message, field)."""
@@ -66,6 +67,23 @@ class Refused(Exception):
         return f"{self.message}\n".encode() if self.plain else wire.encode(self.status()) + b"\n"
 
 
+class VersionTooLarge(Refused):
+    """The 504 for a *version* that the server has not reached; a real one waits 3 s before it says so."""
+
+    def __init__(self, version: int, current: int) -> None:
+        super().__init__(
+            504,
+            "Timeout",
+            f"Timeout: Too large resource version: {version}, current: {current}",
+            details={
+                "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
+                "retryAfterSeconds": 1,
+            },
+            headers={"Retry-After": "1"},
+        )
+        self.version = version
+
+
 def success(*, details: Mapping[str, Any] | None = None, code: int | None = None) -> dict[str, Any]:
     """The Status of something that was done and has no object to show."""
     status: dict[str, Any] = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}
@@ -104,19 +122,19 @@ def forbidden(
 ) -> Refused:
     """What RBAC answers where no rule allows the request."""
     full = f"{resource.plural}/{subresource}" if subresource else resource.plural
-    subject = f"{resource.qualified} {_quoted(name)}" if name else resource.qualified
-    where = f"in the namespace {_quoted(namespace)}" if namespace else "at the cluster scope"
+    subject = f"{resource.qualified} {quote(name)}" if name else resource.qualified
+    where = f"in the namespace {quote(namespace)}" if namespace else "at the cluster scope"
     return Refused(
         403,
         "Forbidden",
-        f"{subject} is forbidden: User {_quoted(user)} cannot {verb} resource {_quoted(full)} "
-        f"in API group {_quoted(resource.group)} {where}",
+        f"{subject} is forbidden: User {quote(user)} cannot {verb} resource {quote(full)} "
+        f"in API group {quote(resource.group)} {where}",
         details=about(resource, name),
     )
 
 
 def forbidden_path(user: str, verb: str, path: str) -> Refused:
-    message = f"forbidden: User {_quoted(user)} cannot {verb} path {_quoted(path)}"
+    message = f"forbidden: User {quote(user)} cannot {verb} path {quote(path)}"
     return Refused(403, "Forbidden", message, details={})
 
 
@@ -124,7 +142,7 @@ def namespace_terminating(resource: ApiResource, name: str, namespace: str) -> R
     return Refused(
         403,
         "Forbidden",
-        f"{resource.qualified} {_quoted(name)} is forbidden: unable to create new content in namespace "
+        f"{resource.qualified} {quote(name)} is forbidden: unable to create new content in namespace "
         f"{namespace} because it is being terminated",
         details=about(
             resource,
@@ -142,7 +160,7 @@ def namespace_terminating(resource: ApiResource, name: str, namespace: str) -> R
 
 def not_found(resource: ApiResource, name: str) -> Refused:
     return Refused(
-        404, "NotFound", f"{resource.qualified} {_quoted(name)} not found", details=about(resource, name)
+        404, "NotFound", f"{resource.qualified} {quote(name)} not found", details=about(resource, name)
     )
 
 
@@ -175,7 +193,7 @@ def not_watchable(resource: ApiResource) -> Refused:
     return Refused(
         405,
         "MethodNotAllowed",
-        f"watch is not supported on resources of kind {_quoted(resource.plural)}",
+        f"watch is not supported on resources of kind {quote(resource.plural)}",
         details={"kind": resource.plural},
     )
 
@@ -195,7 +213,7 @@ def already_exists(resource: ApiResource, name: str) -> Refused:
     return Refused(
         409,
         "AlreadyExists",
-        f"{resource.qualified} {_quoted(name)} already exists",
+        f"{resource.qualified} {quote(name)} already exists",
         details=about(resource, name),
     )
 
@@ -209,7 +227,7 @@ def conflict(
     return Refused(
         409,
         "Conflict",
-        f"Operation cannot be fulfilled on {subject} {_quoted(name)}: {why}",
+        f"Operation cannot be fulfilled on {subject} {quote(name)}: {why}",
         details=about(resource, name, kind=kind),
     )
 
@@ -249,7 +267,7 @@ def _invalid(kind: str, name: str, details: dict[str, Any], causes: Sequence[Cau
     texts = list(dict.fromkeys(f"{field}: {message}" for _, message, field in causes))
     said = texts[0] if len(texts) == 1 else "[" + ", ".join(texts) + "]"
     details["causes"] = [{"reason": r, "message": m, "field": f} for r, m, f in causes]
-    return Refused(422, "Invalid", f"{kind} {_quoted(name)} is invalid: {said}", details=details)
+    return Refused(422, "Invalid", f"{kind} {quote(name)} is invalid: {said}", details=details)
 
 
 def unprocessable() -> Refused:
@@ -261,7 +279,7 @@ def unprocessable() -> Refused:
 
 def unpatchable(patched: str, why: str) -> Refused:
     """A patch whose result, the text *patched*, cannot be read."""
-    message = f"Invalid value: {_quoted(patched)}: {why}"
+    message = f"Invalid value: {quote(patched)}: {why}"
     details = {"causes": [{"reason": "FieldValueInvalid", "message": message, "field": "patch"}]}
     return Refused(422, "Invalid", f' "" is invalid: patch: {message}', details=details)
 
@@ -291,17 +309,13 @@ def internal(message: str) -> Refused:
     return Refused(500, "", message)
 
 
-def version_too_large(asked: int, current: int) -> Refused:
-    return Refused(
-        504,
-        "Timeout",
-        f"Timeout: Too large resource version: {asked}, current: {current}",
-        details={
-            "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
-            "retryAfterSeconds": 1,
-        },
-        headers={"Retry-After": "1"},
-    )
+def not_emulated(what: str) -> Refused:
+    """What only this server says: *what* the real one has and this one leaves out."""
+    return Refused(501, "NotImplemented", f"the fake API server does not emulate {what}", details={})
+
+
+def version_too_large(asked: int, current: int) -> VersionTooLarge:
+    return VersionTooLarge(asked, current)
 
 
 _GENERIC = {
@@ -325,7 +339,3 @@ def generic(code: int) -> Refused:
         return too_many_requests()
     reason, message = _GENERIC.get(code, ("", "unknown"))
     return Refused(code, reason, message, details={})
-
-
-def _quoted(text: str) -> str:
-    return wire.encode(text).decode()

@@ -47,6 +47,7 @@ class Stored:
     _labels: Mapping[str, str] | None = None
     shape: object = None
     seen: Stored | None = None
+    _uid: str | None = None
 
     @property
     def name(self) -> str:
@@ -64,7 +65,9 @@ class Stored:
 
     @property
     def uid(self) -> str:
-        return self._header().uid
+        if self._uid is None:
+            self._uid = self._header().uid
+        return self._uid
 
     def _header(self) -> _Metadata:
         try:
@@ -104,6 +107,13 @@ class Change:
         """What the key holds afterwards."""
         return None if self.type == "DELETED" else self.new
 
+    @property
+    def nodes(self) -> set[str]:
+        """The nodes of a pod before and after."""
+        nodes = {self.new.node} if self.old is None else {self.new.node, self.old.node}
+        nodes.discard("")
+        return nodes
+
 
 class Collection:
     """The objects of one resource, and the last *history* changes to them.
@@ -118,6 +128,7 @@ class Collection:
         self.changes: deque[Change] = deque()
         self.compacted = compacted
         self.by_node: dict[str, set[str]] = {}
+        self._changes_by_node: dict[str, deque[Change]] = {}
         self._history = history
 
     # --- writing -----------------------------------------------------------------------------------------
@@ -126,8 +137,19 @@ class Collection:
         """Take *change* into the objects and the history."""
         self.place(change.new.key, change.after)
         self.changes.append(change)
+        for node in change.nodes:
+            self._changes_by_node.setdefault(node, deque()).append(change)
         if len(self.changes) > self._history:
-            self.compacted = self.changes.popleft().version
+            self.compacted = self._forget_oldest().version
+
+    def _forget_oldest(self) -> Change:
+        change = self.changes.popleft()
+        for node in change.nodes:  # whose own oldest change this is
+            same = self._changes_by_node[node]
+            same.popleft()
+            if not same:
+                del self._changes_by_node[node]
+        return change
 
     def place(self, key: str, stored: Stored | None) -> None:
         """Let *key* hold *stored*, or nothing, without a trace in the history."""
@@ -171,15 +193,18 @@ class Collection:
     def compact(self, version: int) -> None:
         """Forget the changes up to *version*."""
         while self.changes and self.changes[0].version <= version:
-            self.changes.popleft()
+            self._forget_oldest()
         self.compacted = max(self.compacted, version)
 
-    def since(self, version: int) -> list[Change]:
-        """The changes after *version*, oldest first. Raises `Refused` (410) where some are gone."""
+    def since(self, version: int, *, node: str = "") -> list[Change]:
+        """The changes after *version*, oldest first; of one *node*, those of objects that are or were there.
+
+        Raises `Refused` (410) where some are gone.
+        """
         if version < self.compacted:
             raise too_old(version, self.compacted)
-        found = []
-        for change in reversed(self.changes):
+        found: list[Change] = []
+        for change in reversed(self._changes_by_node.get(node, ()) if node else self.changes):
             if change.version <= version:
                 break
             found.append(change)
@@ -202,6 +227,7 @@ class Collection:
         for key, stored in self.undone(version).items():
             self.place(key, stored)
         self.changes.clear()
+        self._changes_by_node.clear()
         self.compacted = version
 
     # --- reading -----------------------------------------------------------------------------------------

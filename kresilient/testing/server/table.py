@@ -36,6 +36,7 @@ _AGE_TEXT: Final = (
 class TableForm(Form):
     """Rows of cells. *include* says what each row carries: `Metadata`, `Object` or `None`."""
 
+    begins = True
     _header = b'{"kind":"Table","apiVersion":"meta.k8s.io/v1"'
 
     def __init__(self, resource: ApiResource, *, now: float, include: str = "Metadata") -> None:

@@ -19,6 +19,35 @@ def frame(kind: str, body: bytes) -> bytes:
     return b'{"type":"' + kind.encode() + b'","object":' + body + b"}\n"
 
 
+class Occurrence:
+    """One change as it is told to the watches that it concerns: encoded once for each form in which it is
+    shown."""
+
+    __slots__ = ("_frames", "_left", "change")
+
+    def __init__(self, change: Change) -> None:
+        self.change = change
+        self._left: Stored | None = None
+        self._frames: dict[tuple[str, str, bool], bytes] = {}
+
+    def left(self, form: Form) -> Stored:
+        """The last state of the object before the change, as a DELETED event shows it to those whose
+        selector it has left: at the version of the change."""
+        assert self.change.old is not None
+        if self._left is None:
+            self._left = form.at_version(self.change.old, self.change.version)
+        return self._left
+
+    def frame(self, kind: str, stored: Stored, form: Form, *, first: bool) -> bytes:
+        """The event; *first* where the watch has shown none before."""
+        place = (kind, form.name, first and form.begins)
+        found = self._frames.get(place)
+        if found is None:
+            shown = form.one(stored) if first else form.more(stored)
+            found = self._frames[place] = frame(kind, shown)
+        return found
+
+
 class Watch:
     """One watch: its first frames, made as they are taken, then what `offer` queues.
 
@@ -33,6 +62,7 @@ class Watch:
     Attributes:
         after: events at or below this version are not for this watch.
         end_bookmark: the version of the bookmark that ends the initial events, where one is due.
+        on_end: called once when it ends.
     """
 
     __slots__ = (
@@ -46,6 +76,7 @@ class Watch:
         "end_bookmark",
         "ended",
         "form",
+        "on_end",
         "on_ready",
         "selection",
     )
@@ -59,6 +90,7 @@ class Watch:
         self.bookmarks = bookmarks
         self.end_bookmark: int | None = None
         self.ended = ""
+        self.on_end: Callable[[], None] | None = None
         self.on_ready: Callable[[], None] | None = None
         self._begun = False
         self._first: Iterator[bytes] | None = None
@@ -73,26 +105,20 @@ class Watch:
     def begin_after(self, version: int, changes: Iterable[Change]) -> None:
         """Begin with those *changes* after *version* that concern this watch."""
         self.after = self._told = version
-        self._begin([seen for seen in map(self.sees, changes) if seen is not None])
+        self._begin([seen for change in changes if (seen := self.sees(Occurrence(change))) is not None])
 
     def _begin(self, events: list[tuple[str, Stored]]) -> None:
         self._begun = bool(events)
         shown = (self.form.more if place else self.form.one for place in range(len(events)))
         self._first = (frame(kind, show(stored)) for show, (kind, stored) in zip(shown, events, strict=True))
 
-    def offer(self, change: Change, frames: dict[tuple[str, str], bytes]) -> None:
-        """Queue *change* if it concerns this watch; *frames* are those already made for others."""
-        found = self.sees(change)
+    def offer(self, occurrence: Occurrence) -> None:
+        """Queue the event that *occurrence* is to this watch, if it concerns it."""
+        found = self.sees(occurrence)
         if found is None:
             return
-        kind, stored = found
-        place = (kind, self.form.name)
-        encoded = frames.get(place)
-        if not self._begun:
-            self._begun = True
-            encoded = frame(kind, self.form.one(stored))
-        elif encoded is None:
-            encoded = frames[place] = frame(kind, self.form.more(stored))
+        encoded = occurrence.frame(*found, self.form, first=not self._begun)
+        self._begun = True
         if len(self._queue) >= self._limit:
             self._queue.clear()
             self.end("slow")
@@ -100,8 +126,9 @@ class Watch:
         self._queue.append(encoded)
         self._wake()
 
-    def sees(self, change: Change) -> tuple[str, Stored] | None:
-        """The event that *change* is to this watch, which may see an object come or go by its selector."""
+    def sees(self, occurrence: Occurrence) -> tuple[str, Stored] | None:
+        """The event that it is to this watch, which may see an object come or go by its selector."""
+        change = occurrence.change
         if change.version <= self.after:
             return None
         is_in = change.type != "DELETED" and self.selection.matches(change.new)
@@ -110,10 +137,7 @@ class Watch:
             return ("MODIFIED" if was_in else "ADDED"), change.new
         if not was_in:
             return None
-        if change.type == "DELETED":
-            return "DELETED", change.new
-        assert change.old is not None
-        return "DELETED", self.form.at_version(change.old, change.version)
+        return "DELETED", change.new if change.type == "DELETED" else occurrence.left(self.form)
 
     def take(self, size: int = 1 << 18) -> bytes:
         """The frames that wait, about *size* bytes of them at most; empty where there are none now."""
@@ -146,7 +170,11 @@ class Watch:
         self.end("closed")
 
     def end(self, why: str = "closed") -> None:
-        self.ended = self.ended or why
+        """Give it nothing more. Idempotent."""
+        if not self.ended:
+            self.ended = why
+            if self.on_end is not None:
+                self.on_end()
         self._wake()
 
     def _wake(self) -> None:
@@ -155,36 +183,50 @@ class Watch:
 
 
 class Watchers:
-    """The watches of one collection, by the term that narrows each most, so that a change asks few."""
+    """The watches of one collection, by the term that narrows each most, so that a change asks few.
+
+    `running` counts those that have not ended, also where whoever serves one has not let it go yet.
+    """
 
     def __init__(self) -> None:
+        self.running = 0
         self._by_term: dict[Term, dict[Watch, None]] = {}
+        self._count = 0
 
     def add(self, watch: Watch) -> None:
         self._by_term.setdefault(watch.selection.term, {})[watch] = None
+        self._count += 1
+        self.running += 1
+        watch.on_end = self._ended
 
     def discard(self, watch: Watch) -> None:
+        """Give *watch* no more changes. Idempotent."""
         term = watch.selection.term
         same = self._by_term.get(term, {})
-        same.pop(watch, None)
+        if watch not in same:
+            return
+        del same[watch]
+        self._count -= 1
         if not same:
-            self._by_term.pop(term, None)
+            del self._by_term[term]
+
+    def _ended(self) -> None:
+        self.running -= 1
 
     def offer(self, change: Change) -> None:
-        """Give *change* to every watch that it may concern; each form of it is encoded once."""
+        """Give *change* to every watch that it may concern."""
         if not self._by_term:
             return
-        new, old = change.new, change.old
-        terms: set[Term] = {None, ("name", new.name), ("namespace", new.namespace), ("node", new.node)}
-        if old is not None:
-            terms.add(("node", old.node))
-        frames: dict[tuple[str, str], bytes] = {}
+        new = change.new
+        terms: list[Term] = [None, ("name", new.name), ("namespace", new.namespace)]
+        terms += [("node", node) for node in change.nodes]
+        occurrence = Occurrence(change)
         for term in terms:
             for watch in tuple(self._by_term.get(term, ())):
-                watch.offer(change, frames)
+                watch.offer(occurrence)
 
     def __iter__(self) -> Iterator[Watch]:
         return (watch for same in tuple(self._by_term.values()) for watch in tuple(same))
 
     def __len__(self) -> int:
-        return sum(map(len, self._by_term.values()))
+        return self._count

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..kinds import CUSTOM_VERBS, ApiResource, ScalePaths
 from ..schema import Shape
 from ..schema.structure import PRESERVE
+from ..subresources import SCALE_KIND, STATUS_VERBS, Subresource
 from ..types.structural import custom_type
 from .conditions import NAMES, is_true
 
@@ -43,6 +44,7 @@ def defined(
                 short_names=tuple(names["shortNames"] or ()),
                 categories=tuple(names["categories"] or ()),
                 verbs=CUSTOM_VERBS,
+                subresources=tuple(_below(names["kind"] or spec["names"]["kind"], subresources)),
                 has_status=subresources.get("status") is not None,
                 has_generation=True,
                 scale=_scale_paths(scale) if scale else None,
@@ -69,6 +71,14 @@ def shape_of(version: Mapping[str, Any], known: Shape | None = None, *, cel: str
     if known is not None and known.schema == schema and known.scale == paths:
         return known
     return Shape(schema, scale=paths, cel=cel)
+
+
+def _below(kind: str, subresources: Mapping[str, Any]) -> Iterator[Subresource]:
+    if subresources.get("status") is not None:
+        yield Subresource("status", kind, STATUS_VERBS)
+    if subresources.get("scale"):
+        group, version, whose = SCALE_KIND
+        yield Subresource("scale", whose, STATUS_VERBS, group, version)
 
 
 def _scale_paths(scale: Mapping[str, str]) -> ScalePaths:

@@ -22,6 +22,7 @@ __all__ = ["DecodeFault", "decoded"]
 
 _RFC3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)\Z",
+    re.ASCII,
 )
 _LIMITS: Final = {"int32": 2**31, "int64": 2**63}
 
