@@ -8,7 +8,7 @@ from typing import Any
 
 from kresilient.testing.server.access import Access
 from kresilient.testing.server.requests import Call, RequestInfo
-from kresilient.testing.server.routes import Routes
+from kresilient.testing.server.routes import Answer, Routes
 from kresilient.testing.server.state import ApiState
 from kresilient.testing.server.watch import Watch
 
@@ -31,17 +31,17 @@ class Wire:
         media = "application/json"
         if kind:
             media = f"application/{types[kind]}+json" if kind in types else "application/apply-patch+yaml"
-        answer = self._answer(method, path, body, media)
+        answer = self.answer(method, path, body, media)
         data = b"".join(answer.body)
         self.headers = answer.headers
         return answer.status, json.loads(data) if data[:1] in (b"{", b"[") else data.decode()
 
     def watch(self, path: str) -> Watch:
-        answer = self._answer("GET", path, None, "")
+        answer = self.answer("GET", path, None, "")
         assert answer.watch is not None
         return answer.watch
 
-    def _answer(self, method: str, path: str, body: Any, media: str) -> Any:
+    def answer(self, method: str, path: str, body: Any = None, media: str = "") -> Answer:
         path, _, query = path.partition("?")
         pairs = dict(part.partition("=")[::2] for part in query.split("&") if part)
         data = b"" if body is None else json.dumps(body).encode()

@@ -195,7 +195,7 @@ class Routes:
             case ("status", "patch") if resource.has_status:
                 return self._patch(call, info, resource, "status")
             case "scale", "get" if resource.scale is not None:
-                return Answer.json(scales.view(resource, self.state.get(resource, key)))
+                return Answer.json(scales.view(resource, resource.seen(self.state.get(resource, key))))
             case "scale", "update" if resource.scale is not None:
                 body = object_body(call, resource, kind="Scale", api_version="autoscaling/v1")
                 write = _write(call, "Update")

@@ -6,14 +6,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from .kinds import ApiResource
-from .statuses import unknown_resource
+from .statuses import internal_error, unknown_resource
 from .storage import Stored
 
-__all__ = ["applied", "config", "view"]
+__all__ = ["applied", "base", "config", "view"]
 
 
 def view(resource: ApiResource, stored: Stored) -> dict[str, Any]:
-    """The Scale of *stored*. Raises `Refused` (404) for a resource that has none."""
+    """The Scale of *stored*. Raises `Refused`: 404 for a resource that has none, 500 for an object that says
+    nothing of its replicas, as a custom resource may."""
+    if resource.custom and resource.scale is not None and _at(stored.decode(), resource.scale.spec) is None:
+        raise internal_error(f'the spec replicas field ".{resource.scale.spec}" does not exist')
+    return base(resource, stored)
+
+
+def base(resource: ApiResource, stored: Stored) -> dict[str, Any]:
+    """What a patch of the Scale of *stored* begins with. Raises `Refused` (404)."""
     paths = resource.scale
     if paths is None:
         raise unknown_resource()

@@ -319,7 +319,7 @@ class ApiState:
         old = self._whole(resource, key)
         seen = resource.seen(old)
         if subresource == "scale":
-            base = scales.view(resource, seen)
+            base = scales.base(resource, seen)
         else:
             base = {"apiVersion": resource.api_version, "kind": resource.kind, **seen.decode()}
         changed = patches.applied(resource, base, patch, kind)

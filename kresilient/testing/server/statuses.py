@@ -284,11 +284,6 @@ def unpatchable(patched: str, why: str) -> Refused:
     return Refused(422, "Invalid", f' "" is invalid: patch: {message}', details=details)
 
 
-def not_implemented(message: str) -> Refused:
-    """What this server leaves out on purpose; *message* says what to do instead."""
-    return Refused(501, "NotImplemented", message, details={})
-
-
 def too_many_requests() -> Refused:
     """What API Priority and Fairness answers: text, no Status."""
     return Refused(
@@ -307,6 +302,12 @@ def too_many_requests() -> Refused:
 def internal(message: str) -> Refused:
     """A failure that the server does not classify: no reason, code 500."""
     return Refused(500, "", message)
+
+
+def internal_error(message: str) -> Refused:
+    """A failure that the server knows as its own."""
+    said = f"Internal error occurred: {message}"
+    return Refused(500, "InternalError", said, details={"causes": [{"message": message}]})
 
 
 def not_emulated(what: str) -> Refused:

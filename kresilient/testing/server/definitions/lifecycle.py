@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from ..causes import invalid_value
 from ..kinds import ApiResource
 from ..objects import updated
-from ..statuses import invalid, not_implemented
+from ..statuses import invalid, not_emulated
 from ..storage import Stored
 from ..writing import Write
 from .conditions import approval, is_true, named, protected, with_condition
@@ -65,8 +64,8 @@ class Definitions:
         A *trusted* one may leave out schemas: its objects are then kept as they are. Raises `Refused`: 422
         where it breaks a rule, 501 for what this server does not do.
         """
-        if old is not None and subresource == "status":
-            return self._admitted_status(obj, old)
+        if subresource == "status":
+            return obj
         versions = obj["spec"].get("versions") or []
         status: Mapping[str, Any] = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}}
         if old is not None:
@@ -78,23 +77,13 @@ class Definitions:
             raise invalid(self.resource, obj["metadata"].get("name") or "", *causes)
         conversion = obj["spec"]["conversion"]
         if conversion.get("strategy") == "Webhook":
-            raise not_implemented(
-                "this server does not call conversion webhooks: use the conversion strategy None, by which "
-                "objects differ between versions in apiVersion only",
+            raise not_emulated(
+                "conversion webhooks: use the conversion strategy None, by which objects differ between "
+                "versions in apiVersion only"
             )
         known = {} if old is None else {one.version: one.shape for one in self._defined(old)}
         for version in versions:
             shape_of(version, known.get(version["name"]), cel=self._cel)  # what it cannot do, it says now
-        return obj
-
-    def _admitted_status(self, obj: dict[str, Any], old: Mapping[str, Any]) -> dict[str, Any]:
-        """A definition whose status a client has written, who may take versions out of those stored."""
-        stored = (obj.get("status") or {}).get("storedVersions") or []
-        if not stored:
-            why = "must have at least one stored version"
-            raise invalid(
-                self.resource, old["metadata"]["name"], invalid_value("status.storedVersions", [], why)
-            )
         return obj
 
     def accept(self, name: str) -> None:

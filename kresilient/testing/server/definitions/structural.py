@@ -13,7 +13,7 @@ from ..causes import forbidden, invalid_value, required, unsupported
 from ..schema.lists import LIST_KEYS, LIST_TYPE
 from ..schema.patterns import PatternFault, UnknownPattern, compiled
 from ..schema.structure import EMBEDDED, PRESERVE, TYPE_FIELDS, Schema, additional
-from ..statuses import Cause, not_implemented
+from ..statuses import Cause, not_emulated
 
 __all__ = ["schema_faults", "structural_faults"]
 
@@ -122,9 +122,8 @@ def _values(schema: Schema, path: str, level: str) -> Iterator[Cause]:
                 f"{path}.pattern", pattern, f"must be a valid regular expression, but isn't: {fault}"
             )
         except UnknownPattern as fault:
-            raise not_implemented(
-                f"this server cannot evaluate {fault} in the pattern {pattern!r} at {path}: "
-                "write it otherwise",
+            raise not_emulated(
+                f"{fault} of the pattern {pattern!r} at {path}: write the pattern otherwise"
             ) from None
 
 

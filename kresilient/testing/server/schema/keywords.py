@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..causes import invalid_type, invalid_value, required, too_long, too_many, unsupported
-from ..statuses import Cause, not_implemented
+from ..statuses import Cause, not_emulated
 from .formats import format_check
 from .patterns import compiled
 from .structure import Schema, additional
@@ -74,9 +74,9 @@ def _validator_class() -> Any:
     try:
         from jsonschema import Draft4Validator, validators
     except ImportError:
-        raise not_implemented(
-            "this server needs the package jsonschema for the schemas of custom resources: "
-            "pip install 'kresilient[testing]'",
+        raise not_emulated(
+            "the schemas of custom resources without the package jsonschema: pip install "
+            "'kresilient[testing]'"
         ) from None
     draft = dict(Draft4Validator.VALIDATORS)
     own = {
