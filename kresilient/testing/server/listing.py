@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from .continuation import encode_token, expired_token, read_token
 from .list_options import ListOptions
 from .selection import Selection
-from .statuses import bad_request, version_too_large
+from .statuses import bad_request, unlistable, version_too_large
 from .storage import Collection, Stored
 
 __all__ = ["ListOptions", "Page", "read_page"]
@@ -33,7 +33,7 @@ def read_page(
 ) -> Page:
     """The page that *options* ask for.
 
-    *current* is the server's version, *oldest* the one before which a page token has expired by its age.
+    *current* is the server's version; what was before *oldest* is too long ago to be read.
     Raises `Refused`: 400 for a token that is none, 410 for a version or token that is too old, and
     `VersionTooLarge` (504) for one from the future.
     """
@@ -52,6 +52,8 @@ def read_page(
         raise version_too_large(options.version, current)
     exact = options.match == "Exact" or (not options.match and options.limit > 0)
     if options.version and exact:
+        if options.version < oldest:
+            raise unlistable()
         return _page(collection, selection, options.version, "", options.limit, current)
     limit = 0 if options.version == 0 else options.limit
     return _page(collection, selection, None, "", limit, current)

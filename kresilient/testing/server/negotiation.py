@@ -43,6 +43,7 @@ def negotiated(call: Call, resource: ApiResource, shape: Shape, *, now: float) -
         if not kind:
             return ObjectForm(resource)
         if wanted.get("g") != "meta.k8s.io" or wanted.get("v") != "v1":
+            others = others or (wanted.get("g"), wanted.get("v")) == ("meta.k8s.io", "v1beta1")
             continue
         if kind in _METADATA:
             if shape != "watch" and (kind == "PartialObjectMetadataList") != (shape == "list"):
@@ -50,11 +51,9 @@ def negotiated(call: Call, resource: ApiResource, shape: Shape, *, now: float) -
             return MetadataForm(resource)
         if kind == "Table":
             return TableForm(resource, now=now, include=call.query.get("includeObject") or "Metadata")
-    raise (
-        not_emulated("an answer in YAML, CBOR or protobuf: accept application/json")
-        if others
-        else (not_acceptable())
-    )
+    if others:
+        raise not_emulated("answers in YAML, CBOR, protobuf or meta.k8s.io/v1beta1: accept application/json")
+    raise not_acceptable()
 
 
 def _clauses(accept: str) -> Iterator[tuple[tuple[str, str], dict[str, str]]]:

@@ -10,7 +10,7 @@ from .negotiation import negotiated
 from .requests import Call, RequestInfo
 from .selection import Selection
 from .state import ApiState
-from .statuses import Refused, VersionTooLarge, version_too_large
+from .statuses import Refused, VersionTooLarge, not_emulated, version_too_large
 from .storage import Stored
 from .watch import Watch
 
@@ -55,6 +55,8 @@ class Reading:
         return Answer(body=body, resource=resource)
 
     def watch(self, call: Call, info: RequestInfo, resource: ApiResource) -> Answer:
+        if call.headers.get("upgrade", "").lower() == "websocket":
+            raise not_emulated("watches over a websocket: ask without Upgrade")
         form = negotiated(call, resource, "watch", now=self._state.now())
         options = ListOptions.parse(call.query, watch=True, streaming_list=self._streaming_list)
         selection = self.selection(call, info, resource)

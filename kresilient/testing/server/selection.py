@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from .kinds import ApiResource
 from .selectors import FieldQuery, LabelQuery, ShardQuery
@@ -30,6 +30,7 @@ class Selection:
         "_node",
         "_resource",
         "_shard",
+        "_tests",
         "_within",
         "namespace",
         "selective",
@@ -72,6 +73,7 @@ class Selection:
         elif self._name and self._within:
             self._key = f"{self._within}/{self._name}"
         self.term = self._term()
+        self._tests = tuple(self._needed())
 
     @property
     def shard(self) -> str:
@@ -85,13 +87,23 @@ class Selection:
             return ("node", self._node)
         return ("namespace", self._within) if self._within else None
 
+    def _needed(self) -> Iterator[Callable[[Stored], bool]]:
+        """What has to be asked of an object; what is cheap and seldom true comes first."""
+        if self._within or self._name or self._node:
+            yield self.covers
+        if labels := self._labels:
+            yield lambda stored: labels.matches(stored.labels)
+        if fields := self._fields:
+            yield lambda stored: fields.matches(self._resource.seen(stored))
+        if self._shard is not None:
+            yield self._shard.matches
+
     def matches(self, stored: Stored) -> bool:
-        return (
-            self.covers(stored)
-            and (not self._labels or self._labels.matches(stored.labels))
-            and (not self._fields or self._fields.matches(self._resource.seen(stored)))
-            and (self._shard is None or self._shard.matches(stored))
-        )
+        # Asked a hundred thousand times for one list, where a generator for each would be most of the cost.
+        for test in self._tests:  # noqa: SIM110
+            if not test(stored):
+                return False
+        return True
 
     def covers(self, stored: Stored) -> bool:
         """Whether *stored* has the namespace, the name and the node."""

@@ -61,7 +61,8 @@ class ApiState:
         random: the source of uids and generated names.
         first_version: the resource version to start at.
         history: changes kept for each resource; a watch from before them is answered with 410.
-        page_ttl: seconds after which a page token has expired, once there were later writes.
+        page_ttl: seconds after which a list can no longer be had as it was, once there were later writes: an
+            exact version answers 410 then, and a page token has expired.
         strict_namespaces: refuse objects in a namespace that does not exist.
         cel: what becomes of the rules of a definition (`x-kubernetes-validations`): see `Definitions`.
         commit: see `Commit`; it makes writes durable.

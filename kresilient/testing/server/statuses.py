@@ -236,6 +236,11 @@ def expired(message: str, *, continue_token: str = "") -> Refused:
     return Refused(410, "Expired", message, continue_token=continue_token)
 
 
+def unlistable() -> Refused:
+    """The 410 of a list at a version that is gone."""
+    return expired("The resourceVersion for the provided list is too old.")
+
+
 def too_old(version: int, oldest: int) -> Refused:
     """The 410 of a watch that asks for events which are gone."""
     return expired(f"too old resource version: {version} ({oldest})")

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from . import wire
-from .statuses import Refused, expired, too_old
+from .statuses import too_old, unlistable
 
 __all__ = ["Change", "Collection", "Stored"]
 
@@ -214,7 +214,7 @@ class Collection:
     def undone(self, version: int) -> dict[str, Stored | None]:
         """What the keys that changed after *version* held at it. Raises `Refused` (410) where unknown."""
         if version < self.compacted:
-            raise _unlistable()
+            raise unlistable()
         held: dict[str, Stored | None] = {}
         for change in reversed(self.changes):
             if change.version <= version:
@@ -254,7 +254,3 @@ class Collection:
 
     def __len__(self) -> int:
         return len(self.objects)
-
-
-def _unlistable() -> Refused:
-    return expired("The resourceVersion for the provided list is too old.")

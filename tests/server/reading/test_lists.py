@@ -248,7 +248,7 @@ async def test_a_token_of_forgotten_history_is_expired_and_comes_with_a_fresh_on
     assert second["metadata"]["remainingItemCount"] == 1
 
 
-async def test_a_token_expires_with_time_once_there_were_later_writes() -> None:
+async def test_what_was_can_be_read_for_five_minutes_once_there_were_later_writes() -> None:
     clock = asyncio.get_running_loop().time
     async with MemoryApiServer(now=lambda: 1_700_000_000 + clock()) as server:
         make(server, 4)
@@ -256,9 +256,11 @@ async def test_a_token_expires_with_time_once_there_were_later_writes() -> None:
         query = {"limit": 2, "continue": first["metadata"]["continue"]}
         await asyncio.sleep(250)
         server.create("v1/configmaps", {"metadata": {"name": "c9"}})
-        assert (await ask(server, CONFIGMAPS, **query))[0] == 200
+        then = {"resourceVersion": first["metadata"]["resourceVersion"], "resourceVersionMatch": "Exact"}
+        assert [(await ask(server, CONFIGMAPS, **one))[0] for one in (query, then)] == [200, 200]
         await asyncio.sleep(310)
-        assert (await ask(server, CONFIGMAPS, **query))[0] == 410
+        assert [(await ask(server, CONFIGMAPS, **one))[0] for one in (query, then)] == [410, 410]
+        assert (await ask(server, CONFIGMAPS, resourceVersion=then["resourceVersion"]))[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -396,7 +398,10 @@ async def test_an_object_is_no_list_and_a_list_no_object(server: MemoryApiServer
 async def test_what_only_the_real_server_can_encode_is_said_to_be_left_out(server: MemoryApiServer) -> None:
     status, body = await ask(server, CONFIGMAPS, accept="application/yaml")
     assert (status, body["reason"]) == (501, "NotImplemented")
-    assert "does not emulate an answer in YAML" in body["message"]
+    assert "does not emulate answers in YAML" in body["message"]
+    table = "application/json;as=Table;g=meta.k8s.io;v=v1beta1"
+    assert (await ask(server, CONFIGMAPS, accept=table))[0] == 501
+    assert (await ask(server, CONFIGMAPS, accept=f"{table},application/json"))[0] == 200
 
 
 async def test_objects_have_no_head(server: MemoryApiServer) -> None:

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from kresilient.testing.server import MemoryApiServer
+from kresilient.transport.base import Request
 
 from .asking import CONFIGMAPS, PODS, ask, raw, refusal, shown, watching
 
@@ -353,6 +354,13 @@ async def test_a_watch_ends_when_its_resource_does(server: MemoryApiServer) -> N
 async def test_a_resource_that_cannot_be_watched_says_so(server: MemoryApiServer) -> None:
     said = 'watch is not supported on resources of kind "componentstatuses"'
     assert await refusal(server, "/api/v1/componentstatuses", watch=1) == (405, "MethodNotAllowed", said)
+
+
+async def test_a_watch_over_a_websocket_is_said_to_be_left_out(server: MemoryApiServer) -> None:
+    headers = {"Upgrade": "websocket", "Connection": "Upgrade"}
+    request = Request("GET", CONFIGMAPS, (("watch", "1"),), headers=headers, timeout=5.0)
+    async with await server.transport().send(request) as response:
+        assert (response.status, json.loads(await response.read())["reason"]) == (501, "NotImplemented")
 
 
 async def test_watches_are_counted_until_they_end(server: MemoryApiServer) -> None:
