@@ -16,7 +16,6 @@ _RECORDER = "the recorder changed the object for its next request before it save
 _REVIEWS = "reviews do not say who owns their fields"
 _TYPES = "the fields of built-in kinds are not typed, defaulted or validated"
 _ROLES = "users have no groups, and roles are not evaluated"
-_CONTROLLED = "no controller runs, yet pods and namespaces end at once"
 _BUILD = "which program this is, and where it listens"
 
 EVERYWHERE: Final[Mapping[str, str]] = {
@@ -46,15 +45,6 @@ PENDING: Final[Mapping[str, tuple[str, ...]]] = {
         "04 change an immutable pod field",
         "07 now allowed to list",
         "09 create an event, events.k8s.io",
-    ),
-    _CONTROLLED: (
-        "04 delete a bound pod: graceful",
-        "04 delete it at once",
-        "04 create in a terminating namespace",
-    ),
-    "a DELETED event carries the marks of its deletion": (
-        "06 add, change, leave the selector, come back, delete",
-        "08 watch while the definition is deleted",
     ),
     _ROLES: (
         "07 no credentials",

@@ -21,7 +21,11 @@ NOT_YET = {name for names in PENDING.values() for name in names}
 async def replayed() -> Replay:
     clock = asyncio.get_running_loop().time
     async with MemoryApiServer(
-        strict_namespaces=True, sharding=True, random=Random(1), now=lambda: 1_795_285_079.0 + clock()
+        strict_namespaces=True,
+        controllers=False,
+        sharding=True,
+        random=Random(1),
+        now=lambda: 1_795_285_079.0 + clock(),
     ) as server:
         server.create("v1/namespaces", {"metadata": {"name": "rec"}})
         replay = Replay(server)

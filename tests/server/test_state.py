@@ -67,19 +67,21 @@ def test_one_counter_versions_every_resource(state: ApiState, pods: ApiResource)
     assert create(state, state.resources.parse("v1/configmaps"), "c") == before + 2
 
 
-def test_a_list_and_a_watch_from_its_version_miss_nothing(state: ApiState, pods: ApiResource) -> None:
-    create(state, pods, "a")
-    page = state.page(pods, Selection(pods), ListOptions())
-    create(state, pods, "b")
-    state.delete(pods, "default/a")
+def test_a_list_and_a_watch_from_its_version_miss_nothing(state: ApiState) -> None:
+    maps = state.resources.parse("v1/configmaps")
+    create(state, maps, "a")
+    page = state.page(maps, Selection(maps), ListOptions())
+    create(state, maps, "b")
+    state.delete(maps, "default/a")
     assert [stored.key for stored in page.items] == ["default/a"]
-    assert seen(events(state, pods, page.version)) == [("ADDED", "b"), ("DELETED", "a")]
+    assert seen(events(state, maps, page.version)) == [("ADDED", "b"), ("DELETED", "a")]
 
 
-def test_a_deleted_event_carries_the_version_of_the_deletion(state: ApiState, pods: ApiResource) -> None:
-    version = create(state, pods, "a")
-    state.delete(pods, "default/a")
-    (gone,) = events(state, pods, version)
+def test_a_deleted_event_carries_the_version_of_the_deletion(state: ApiState) -> None:
+    maps = state.resources.parse("v1/configmaps")
+    version = create(state, maps, "a")
+    state.delete(maps, "default/a")
+    (gone,) = events(state, maps, version)
     assert gone["object"]["metadata"]["resourceVersion"] == str(version + 1)
 
 

@@ -12,7 +12,7 @@ from .requests import Call
 from .statuses import Refused, bad_request, too_large, unsupported_media_type
 from .types.protobuf import MEDIA_TYPE, ProtobufFault, read_protobuf
 
-__all__ = ["DeleteOptions", "delete_options", "object_body", "patch_body"]
+__all__ = ["object_body", "patch_body"]
 
 LIMIT: Final = 3 * 1024 * 1024
 _OBJECT_TYPES: Final = ("application/json", "application/yaml", MEDIA_TYPE)
@@ -114,49 +114,6 @@ def patch_body(call: Call, resource: ApiResource) -> tuple[str, Any]:
         if kind == "apply":
             return kind, _yaml(call.body)
         raise bad_request(f"error decoding patch: {error}") from None
-
-
-class _Preconditions(msgspec.Struct, rename="camel"):
-    uid: str | None = None
-    resource_version: str | None = None
-
-
-class DeleteOptions(msgspec.Struct, rename="camel"):
-    """The options of a delete that matter here; `grace_period_seconds` in seconds."""
-
-    grace_period_seconds: int | None = None
-    preconditions: _Preconditions | None = None
-    dry_run: list[str] | None = None
-
-    @property
-    def uid(self) -> str:
-        return (self.preconditions.uid if self.preconditions else None) or ""
-
-    @property
-    def resource_version(self) -> str:
-        return (self.preconditions.resource_version if self.preconditions else None) or ""
-
-
-_options = msgspec.json.Decoder(DeleteOptions)
-
-
-def delete_options(call: Call) -> DeleteOptions:
-    """The options in the body and the query of a delete. Raises `Refused` (400)."""
-    options = DeleteOptions()
-    if _media_type(call) == MEDIA_TYPE and call.body:
-        options = msgspec.convert(_from_protobuf(call.body), DeleteOptions)
-    elif call.body.strip():
-        try:
-            options = _options.decode(call.body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise bad_request(f"could not decode the DeleteOptions: {error}") from None
-    grace = call.query.get("gracePeriodSeconds")
-    if grace is not None:
-        try:
-            options.grace_period_seconds = int(grace)
-        except ValueError:
-            raise bad_request(f'gracePeriodSeconds: strconv.ParseInt: parsing "{grace}"') from None
-    return options
 
 
 def _from_protobuf(body: bytes) -> dict[str, Any]:

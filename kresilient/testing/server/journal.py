@@ -63,6 +63,7 @@ class Journal:
                 for stored in collection:
                     journal.append(storage, Change("ADDED", stored.version, stored, None))
         state.commit = journal.append
+        state.resume()
         return journal
 
     def append(self, storage: tuple[str, str], change: Change) -> None:

@@ -128,6 +128,7 @@ class Registry:
         }
         self._custom: dict[str, list[tuple[str, str, str]]] = {}
         self.revision = 0
+        self._reindex()
 
     def find(self, group: str, version: str, plural: str) -> ApiResource | None:
         return self._resources.get((group, version, plural))
@@ -142,6 +143,18 @@ class Registry:
                 "or correct the name"
             )
         return found
+
+    def of_kind(self, api_version: str, kind: str) -> ApiResource | None:
+        """The resource that an object of *kind* at *api_version* belongs to."""
+        return self._by_kind.get((api_version, kind))
+
+    def stored_as(self, storage: tuple[str, str]) -> ApiResource | None:
+        """A resource under which the objects of *storage* are served, whichever its version."""
+        return self._by_storage.get(storage)
+
+    def _reindex(self) -> None:
+        self._by_kind = {(one.api_version, one.kind): one for one in self._resources.values()}
+        self._by_storage = {one.storage: one for one in reversed(self._resources.values())}
 
     def __iter__(self) -> Iterator[ApiResource]:
         return iter(tuple(self._resources.values()))
@@ -175,11 +188,13 @@ class Registry:
         made = {(one.group, one.version, one.plural): one for one in resources}
         self._custom[name] = list(made)
         self._resources |= made
+        self._reindex()
 
     def undefine(self, name: str) -> None:
         self.revision += 1
         for place in self._custom.pop(name, ()):
             self._resources.pop(place, None)
+        self._reindex()
 
     def defined_by(self, name: str) -> list[ApiResource]:
         """What the definition *name* defines, one for each version."""

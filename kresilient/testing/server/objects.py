@@ -309,6 +309,8 @@ def updated(
         if status is not None or "status" in old:
             changed["status"] = old["status"] if status is None else status
     strategy.prepare_change(resource, old, changed)
+    if subresource == "finalize":  # the one way to the finalizers of a namespace
+        changed["spec"] = obj.get("spec") or {}
     if not write.trusted:
         check_update(resource, old, changed, subresource=subresource)
     if resource.has_generation and _body(resource, changed) != _body(resource, old):

@@ -8,11 +8,15 @@ from . import scale as scales
 from . import statuses
 from .access import Access
 from .answers import JSON, Answer
-from .bodies import delete_options, object_body, patch_body
+from .bodies import object_body, patch_body
+from .delete_options import DeleteOptions, delete_options
+from .deletion import PODS, orphans_by_default
 from .deprecations import DEPRECATED
 from .forms import Form
 from .go_words import quote
 from .kinds import ApiResource
+from .list_options import ListOptions
+from .namespaces import NAMESPACES
 from .negotiation import negotiated, pretty, wants_pretty
 from .paths import Paths
 from .reading import Reading
@@ -106,10 +110,7 @@ class Routes:
             case "delete":
                 return self._delete(call, info, resource)
             case _:
-                selection = self.reading.selection(call, info, resource)
-                form = self._form(call, resource)
-                gone = self.state.delete_collection(resource, selection, dry_run=_dry_run(call, "Delete"))
-                return Answer(body=form.listed(gone, self.state.version))
+                return self._delete_collection(call, info, resource)
 
     # --- paths that name no resource ---------------------------------------------------------------------
 
@@ -142,6 +143,8 @@ class Routes:
         if resource.terminating:
             raise statuses.terminating(resource)
         body = object_body(call, resource)
+        if resource.storage == ("", "bindings"):
+            return self._bind(call, info)
         if "list" not in resource.verbs:
             return Answer.json(self.access.review(resource, body, user), 201)
         stored = self.state.create(resource, body, namespace=info.namespace, write=write)
@@ -167,19 +170,40 @@ class Routes:
     def _delete(self, call: Call, info: RequestInfo, resource: ApiResource) -> Answer:
         form = self._form(call, resource, one=True)
         options = delete_options(call)
-        dry_run = _dry_run(call, "Delete") or bool(options.dry_run)
-        stored, gone = self.state.delete(
-            resource,
-            _key(info),
-            uid=options.uid,
-            version=options.resource_version,
-            grace=options.grace_period_seconds,
-            dry_run=dry_run,
-        )
+        stored, gone = self.state.delete(resource, _key(info), options)
         if gone and resource.storage not in _SHOWN_WHEN_DELETED:
             details = statuses.about(resource, info.name, uid=stored.uid)
-            return Answer.json(statuses.success(details=details))
-        return self._object(form, stored)
+            answer = Answer.json(statuses.success(details=details))
+        else:
+            accepted = not gone and options.orphan is False
+            answer = self._object(form, stored, 202 if accepted else 200)
+        return _with_job_warning(answer, resource, options)
+
+    def _delete_collection(self, call: Call, info: RequestInfo, resource: ApiResource) -> Answer:
+        form = negotiated(call, resource, "list", now=self.state.now())
+        selection = self.reading.selection(call, info, resource)
+        listed = ListOptions.parse(call.query)
+        options = delete_options(call)
+        page = self.state.delete_collection(resource, selection, listed, options)
+        body = form.listed(
+            page.items, page.version, continue_token=page.continue_token, remaining=page.remaining
+        )
+        return _with_job_warning(Answer(body=body), resource, options)
+
+    def _bind(self, call: Call, info: RequestInfo) -> Answer:
+        """Bind a pod: through its subresource, or as `bindings`, where the body names it."""
+        dry_run = _dry_run(call, "Create")
+        body = object_body(call, self.state.resources.parse("v1/bindings"))
+        name = info.name or str(body["metadata"].get("name") or "")
+        self.state.bind(f"{info.namespace}/{name}", body, dry_run=dry_run)
+        return Answer.json(statuses.success(code=201), 201)
+
+    def _evict(self, call: Call, resource: ApiResource, key: str) -> Answer:
+        dry_run = _dry_run(call, "Create")
+        beta = b'"policy/v1beta1"' in call.body  # accepted for ever, as it was the first
+        api_version = "policy/v1beta1" if beta else "policy/v1"
+        body = object_body(call, resource, kind="Eviction", api_version=api_version)
+        return Answer.json(self.state.evict(key, body, dry_run=dry_run), 201)
 
     # --- subresources ------------------------------------------------------------------------------------
 
@@ -203,14 +227,14 @@ class Routes:
                 return Answer.json(scales.view(resource, stored))
             case ("scale", "patch") if resource.scale is not None:
                 return self._patch(call, info, resource, "scale")
-            case ("binding", "create") if resource.storage == ("", "pods"):
-                body = object_body(call, resource, kind="Binding", api_version="v1")
-                self.state.bind(key, str((body.get("target") or {}).get("name") or ""))
-                return Answer.json(statuses.success(code=201), 201)
-            case ("eviction", "create") if resource.storage == ("", "pods"):
-                object_body(call, resource, kind="Eviction", api_version="policy/v1")
-                self.state.delete(resource, key, dry_run=_dry_run(call, "Create"))
-                return Answer.json(statuses.success(code=201), 201)
+            case ("binding", "create") if resource.storage == PODS:
+                return self._bind(call, info)
+            case ("eviction", "create") if resource.storage == PODS:
+                return self._evict(call, resource, key)
+            case "finalize", "update" if resource.storage == NAMESPACES:
+                write, body = _write(call, "Update"), object_body(call, resource)
+                stored = self.state.update(resource, key, body, subresource="finalize", write=write)
+                return self._object(self._form(call, resource, one=True), stored, write=write)
         name = info.subresource.partition("/")[0]
         found = resource.subresource(name)
         if found is None:
@@ -224,8 +248,13 @@ class Routes:
         raise statuses.not_emulated(f"{resource.plural}/{name}" + (f": {why}" if why else ""))
 
 
+_JOB_WARNING: Final = (
+    "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove "
+    "them or set propagationPolicy=Orphan to suppress this warning"
+)
 _SHOWN_WHEN_DELETED: Final = frozenset(
     {
+        ("", "namespaces"),
         ("", "persistentvolumeclaims"),
         ("", "persistentvolumes"),
         ("", "pods"),
@@ -269,6 +298,14 @@ def _write(call: Call, action: str) -> Write:
 def _prefix(user_agent: str) -> str:
     """The manager's name where a client gives none: its program (`managerOrUserAgent`)."""
     return "".join(char for char in user_agent.partition("/")[0] if char.isprintable())[:128]
+
+
+def _with_job_warning(answer: Answer, resource: ApiResource, options: DeleteOptions) -> Answer:
+    """*answer*, with the warning that pods outlive a job whose deletion says nothing of them."""
+    unsaid = options.propagation is None and options.orphan is None
+    if resource.storage == ("batch", "jobs") and unsaid and orphans_by_default(resource):
+        answer.warn([_JOB_WARNING])
+    return answer
 
 
 def _dry_run(call: Call, action: str) -> bool:

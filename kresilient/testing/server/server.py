@@ -19,6 +19,7 @@ from .access import Access
 from .activity import Activity
 from .answers import Answer
 from .broadcast import Broadcast
+from .delete_options import DeleteOptions
 from .faults import Fault, Faults
 from .journal import Journal
 from .manifests import add_manifests, load_manifests
@@ -91,6 +92,10 @@ class ApiServer:
         max_inflight: requests other than watches that may run at once; one more is answered with 429.
         page_ttl: seconds after which a page token expires.
         strict_namespaces: refuse objects in namespaces that do not exist.
+        controllers: whether what is deleted takes along what it should, in the same step: dependents by the
+            garbage collector, the content of a namespace by the namespace controller, and a bound pod by the
+            kubelet of its node, as if its containers stopped when asked. False is an API server alone, where
+            each waits for ever for somebody else to do so. Or the names of those to run: see `CONTROLLERS`.
         watch_queue: events that may wait for a slow watcher before it is cut off.
         first_version: the resource version that an empty cluster starts at.
         now, random: the wall clock (seconds since the epoch), and the source of uids and names.
@@ -110,6 +115,7 @@ class ApiServer:
         max_inflight: int | None = None,
         page_ttl: float = 300.0,
         strict_namespaces: bool = False,
+        controllers: bool | Iterable[str] = True,
         watch_queue: int = 10_000,
         first_version: int = 60_740,
         now: Callable[[], float] = time.time,
@@ -126,6 +132,7 @@ class ApiServer:
             history=history,
             page_ttl=page_ttl,
             strict_namespaces=strict_namespaces,
+            controllers=controllers,
             watch_queue=watch_queue,
         )
         self.journal = None if journal is None else Journal.open(journal, self.state)
@@ -198,9 +205,22 @@ class ApiServer:
         )
         return self._shown(resource, stored)
 
-    def delete(self, resource: str | Resource, key: str) -> None:
-        """Delete the object under *key*, or mark it where finalizers hold it."""
-        self.state.delete(self.state.resource(resource), key)
+    def delete(
+        self,
+        resource: str | Resource,
+        key: str,
+        *,
+        grace: int | None = None,
+        propagation: str | None = None,
+    ) -> None:
+        """Delete the object under *key*, or mark it where finalizers or its grace hold it.
+
+        Args:
+            grace: seconds that a pod has to end, instead of its own `terminationGracePeriodSeconds`.
+            propagation: `"Background"`, `"Foreground"` or `"Orphan"`: what becomes of its dependents.
+        """
+        options = DeleteOptions(grace=grace, propagation=propagation)
+        self.state.delete(self.state.resource(resource), key, options)
 
     def objects(self, resource: str | Resource) -> dict[str, dict[str, Any]]:
         """Every object of *resource* by key, in key order, without those that `put_raw` made poisonous."""

@@ -21,7 +21,8 @@ from kresilient.api.resources import join_key
 from . import wire
 from .definitions import DEFINITIONS, defined
 from .kinds import ApiResource, Registry
-from .state import NAMESPACES, ApiState
+from .namespaces import NAMESPACES
+from .state import ApiState
 from .storage import Stored
 from .yaml_text import yaml_text
 

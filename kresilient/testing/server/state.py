@@ -11,16 +11,24 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from random import Random
-from typing import Any, Final
+from typing import Any
 
 from kresilient.api.resources import Resource, join_key, split_key
 
+from . import deletion
+from . import namespaces as namespace_rules
 from . import patch as patches
 from . import scale as scales
+from .binding import bind
+from .controllers import Controllers
 from .definitions import DEFINITIONS, Definitions
+from .delete_options import DeleteOptions
+from .deletion import Deleted
+from .eviction import evict
 from .forms import Form, at_version
 from .kinds import ApiResource, Registry
 from .listing import ListOptions, Page, read_page
+from .namespaces import NAMESPACES
 from .objects import (
     apply_config,
     empty_object,
@@ -32,22 +40,13 @@ from .objects import (
 )
 from .ownership.managed import Managers
 from .selection import Selection
-from .statuses import (
-    already_exists,
-    conflict,
-    internal,
-    invalid,
-    namespace_terminating,
-    not_found,
-    version_too_large,
-)
+from .statuses import already_exists, internal, invalid, not_found, version_too_large
 from .storage import Change, Collection, Stored
 from .watch import Watch, Watchers
 from .writing import Write
 
 __all__ = ["ApiState", "Commit"]
 
-NAMESPACES: Final = ("", "namespaces")
 
 Commit = Callable[[tuple[str, str], Change], None]
 """Called with the storage and the change before anybody sees it; what it raises undoes the write."""
@@ -65,6 +64,8 @@ class ApiState:
             exact version answers 410 then, and a page token has expired.
         strict_namespaces: refuse objects in a namespace that does not exist.
         cel: what becomes of the rules of a definition (`x-kubernetes-validations`): see `Definitions`.
+        controllers: whether what is deleted takes along what it should, as in a cluster (True), or nothing
+            happens by itself, as with an API server alone; or the names of those to run (`CONTROLLERS`).
         commit: see `Commit`; it makes writes durable.
     """
 
@@ -79,13 +80,14 @@ class ApiState:
         strict_namespaces: bool = False,
         watch_queue: int = 10_000,
         cel: str = "evaluate",
+        controllers: bool | Iterable[str] = True,
         commit: Commit | None = None,
     ) -> None:
         self.now = now
         self.random = random or Random()
         self.version = first_version
         self.resources = Registry()
-        self.definitions = Definitions(self, write=self._replace, drop=self._remove, cel=cel)
+        self.definitions = Definitions(self, write=self.replace, drop=self.remove, cel=cel)
         self.strict_namespaces = strict_namespaces
         self.commit = commit
         self.on_watches: Callable[[], None] | None = None
@@ -98,6 +100,7 @@ class ApiState:
         self._floor = first_version
         self._marks: deque[tuple[float, int]] = deque()
         self._page_floor = 0
+        self._controllers = Controllers(self, controllers)
         namespaces = self.resources.parse("v1/namespaces")
         for name in ("default", "kube-node-lease", "kube-public", "kube-system"):
             self._create_quietly(namespaces, {"metadata": {"name": name}})
@@ -238,7 +241,7 @@ class ApiState:
             raise already_exists(resource, made["metadata"]["name"])
         if write.dry_run:
             return _stored(resource, key, self.version, made)
-        stored = self._put(resource, key, made)
+        stored = self.put(resource, key, made)
         if resource.storage == DEFINITIONS:
             self.definitions.accept(key)
         return stored
@@ -262,7 +265,7 @@ class ApiState:
         returns its last state.
         """
         write = write or Write()
-        old = self._whole(resource, key)
+        old = self.whole(resource, key)
         if subresource == "scale":
             obj = scales.applied(resource, resource.seen(old), obj)
         return self._update(resource, old, read_object(resource, obj, write), subresource, write, None)
@@ -280,7 +283,7 @@ class ApiState:
             resource, old, obj, subresource=subresource, now=self.now(), write=write, managers=managers
         )
         changed = self._admitted(resource, changed, old, subresource, write)
-        stored = self._replace(resource, old, changed, dry_run=write.dry_run)
+        stored = self.replace(resource, old, changed, dry_run=write.dry_run)
         if resource.storage == DEFINITIONS and not write.dry_run and stored is not old:
             self.definitions.accept(old.key)
         return stored
@@ -317,7 +320,7 @@ class ApiState:
         write = write or Write()
         if kind == "apply":
             return self._apply(resource, key, patch, subresource, write)
-        old = self._whole(resource, key)
+        old = self.whole(resource, key)
         seen = resource.seen(old)
         if subresource == "scale":
             base = scales.base(resource, seen)
@@ -337,7 +340,7 @@ class ApiState:
         if key not in self.collection(resource).objects and subresource in ("", "all"):
             old, live = None, empty_object(resource)
         else:
-            old = self._whole(resource, key)
+            old = self.whole(resource, key)
             seen = resource.seen(old)
             live = {"apiVersion": resource.api_version, "kind": resource.kind, **seen.decode()}
         if subresource == "scale":
@@ -352,74 +355,47 @@ class ApiState:
             return self._create(resource, read, namespace or "", write, managers), True
         return self._update(resource, old, read, subresource, write, managers), False
 
-    def delete(
-        self,
-        resource: ApiResource,
-        key: str,
-        *,
-        uid: str = "",
-        version: str = "",
-        grace: int | None = None,
-        dry_run: bool = False,
-    ) -> tuple[Stored, bool]:
-        """Delete the object under *key*, or mark it where finalizers hold it; tells whether it is gone.
+    def delete(self, resource: ApiResource, key: str, options: DeleteOptions | None = None) -> Deleted:
+        """Delete the object under *key*, or mark it where finalizers or its grace hold it.
 
-        *uid* and *version* are preconditions. A pod goes at once, unless *grace* asks for more than 0
-        seconds: there is no kubelet that would end it. Deleting a namespace or a definition deletes what is
-        in it.
+        Deleting a namespace or a definition deletes what is in it. Raises `Refused`: 404, 409 where a
+        precondition does not hold, 403 for a namespace that stays.
         """
-        old = self.get(resource, key)
-        self._check_preconditions(resource, old, uid, version)
-        if old.poison:
-            return (old, True) if dry_run else (self._remove(resource, old, old), True)
-        obj = resource.seen(old).decode()
-        metadata = obj["metadata"]
-        graceful = resource.storage == ("", "pods") and bool(old.node) and bool(grace)
-        marked = metadata.get("deletionTimestamp") is not None
-        if not marked or (metadata.get("deletionGracePeriodSeconds") and grace == 0):
-            wait = (grace or 0) if graceful else 0
-            metadata["deletionTimestamp"] = timestamp(self.now() + wait)
-            metadata["deletionGracePeriodSeconds"] = wait
-            if metadata.get("generation") and not marked and resource.storage != DEFINITIONS:
-                metadata["generation"] += 1
-        if resource.storage == ("", "namespaces"):
-            metadata.pop("deletionGracePeriodSeconds", None)
-            obj["status"] = {**(obj.get("status") or {}), "phase": "Terminating"}
-        if dry_run:
-            return _stored(resource, key, old.version, obj), not metadata.get("finalizers")
-        if resource.storage == ("", "namespaces"):
-            return self._delete_namespace(resource, old, obj)
-        if resource.storage == DEFINITIONS:
-            return self.definitions.delete(old, obj), False
-        if metadata.get("finalizers") or metadata["deletionGracePeriodSeconds"]:
-            return self._replace(resource, old, obj), False
-        return self._remove(resource, old, _stored(resource, key, old.version, obj)), True
+        options = options or DeleteOptions()
+        with self._controllers.held():
+            if resource.storage == NAMESPACES:
+                return namespace_rules.delete_namespace(self, resource, key, options)
+            if resource.storage == DEFINITIONS:
+                return self._delete_definition(resource, key, options)
+            return deletion.delete(self, resource, key, options)
 
     def delete_collection(
-        self, resource: ApiResource, selection: Selection, *, dry_run: bool = False
-    ) -> list[Stored]:
-        """Delete everything in *selection*, one after the other; returns what was deleted or marked."""
-        found = selection.select(self.collection(resource))
-        return [self.delete(resource, stored.key, dry_run=dry_run)[0] for stored in found]
+        self,
+        resource: ApiResource,
+        selection: Selection,
+        listed: ListOptions | None = None,
+        options: DeleteOptions | None = None,
+    ) -> Page:
+        """Delete each object of the page that *selection* and *listed* say; returns them as they were.
 
-    def bind(self, key: str, node: str) -> Stored:
-        """Assign the pod *key* to *node*. Raises `Refused` (409) where it has one already."""
-        resource = self.resources.parse("v1/pods")
-        old = self.get(resource, key)
-        if old.node:
-            why = f'pod {old.name} is already assigned to node "{old.node}"'
-            raise conflict(resource, old.name, why, kind="pods/binding", qualified="pods/binding")
-        obj = old.decode()
-        obj["spec"] = {**(obj.get("spec") or {}), "nodeName": node}
-        conditions = (obj.get("status") or {}).get("conditions") or []
-        scheduled = {
-            "type": "PodScheduled",
-            "status": "True",
-            "lastProbeTime": None,
-            "lastTransitionTime": timestamp(self.now()),
-        }
-        obj["status"] = {**(obj.get("status") or {}), "conditions": [*conditions, scheduled]}
-        return self._replace(resource, old, obj)
+        Raises `Refused` as `delete` does for one; those before it are deleted.
+        """
+        page = self.page(resource, selection, listed or ListOptions())
+        for stored in page.items:
+            if stored.key in self.collection(resource).objects:  # not taken along by one before it
+                self.delete(resource, stored.key, options)
+        return page
+
+    def bind(self, key: str, binding: Mapping[str, Any], *, dry_run: bool = False) -> Stored:
+        """Give the pod *key* to a node; see `binding.bind`."""
+        self._admit_part(key)
+        return bind(self, key, binding, dry_run=dry_run)
+
+    def evict(self, key: str, eviction: Mapping[str, Any], *, dry_run: bool = False) -> dict[str, Any]:
+        """Delete the pod *key* where its disruption budget allows it; see `eviction.evict`."""
+        self._admit_part(key)
+        with self._controllers.held():
+            return evict(self, key, eviction, dry_run=dry_run)
 
     def put_raw(self, resource: str | Resource | ApiResource, key: str, raw: bytes) -> Stored:
         """Put bytes under *key* that are served as they are, in lists and events, whatever they hold."""
@@ -508,6 +484,7 @@ class ApiState:
         self._marks.clear()
         definitions = self._collections.get(DEFINITIONS)
         self.definitions.follow({} if definitions is None else definitions.objects)
+        self._controllers.resync()
         self._objects_changed()
 
     def replay(
@@ -526,9 +503,13 @@ class ApiState:
         if storage == DEFINITIONS:
             self.definitions.changed(key, stored)
 
-    # --- within ------------------------------------------------------------------------------------------
+    def resume(self) -> None:
+        """Let the controllers begin anew from the objects there are, as when a cluster is started again."""
+        self._controllers.resync()
 
-    def _whole(self, resource: ApiResource, key: str) -> Stored:
+    # --- single writes -----------------------------------------------------------------------------------
+
+    def whole(self, resource: ApiResource, key: str) -> Stored:
         """The object under *key* that can be changed. Raises `Refused`: 404, or 500 for a poisonous one."""
         stored = self.get(resource, key)
         if stored.poison:
@@ -540,7 +521,7 @@ class ApiState:
         self.create(resource, obj)
         self.commit = commit
 
-    def _put(self, resource: ApiResource, key: str, obj: dict[str, Any]) -> Stored:
+    def put(self, resource: ApiResource, key: str, obj: dict[str, Any]) -> Stored:
         """Store *obj* under *key* at the next version."""
         version = self.version + 1
         obj["metadata"]["resourceVersion"] = str(version)
@@ -548,33 +529,38 @@ class ApiState:
         self._record(resource.storage, self._change(resource.storage, stored))
         return stored
 
-    def _replace(
+    def write(
         self, resource: ApiResource, old: Stored, obj: dict[str, Any], *, dry_run: bool = False
     ) -> Stored:
+        """Store *obj* in place of *old*, unless it is the same."""
         obj["metadata"]["resourceVersion"] = str(old.version)
         same = _stored(resource, old.key, old.version, obj)
         if same.item == old.item or same.decode() == old.decode():
             return old
-        metadata = obj["metadata"]
-        released = (
-            metadata.get("deletionTimestamp")
-            and not metadata.get("finalizers")
-            and not metadata.get("deletionGracePeriodSeconds")
-            and resource.storage != NAMESPACES
-        )
-        if dry_run:
-            return same
-        if released:
-            self._remove(resource, old, old)
-            return same
-        return self._put(resource, old.key, obj)
+        return same if dry_run else self.put(resource, old.key, obj)
 
-    def _remove(self, resource: ApiResource, old: Stored, last: Stored) -> Stored:
-        """Delete *old*; *last* is the state that its DELETED event shows, at the version of the deletion."""
-        gone = at_version(last, self.version + 1, resource)
-        self._record(resource.storage, Change("DELETED", gone.version, gone, old))
-        self._removed(resource, old)
+    def replace(
+        self, resource: ApiResource, old: Stored, obj: dict[str, Any], *, dry_run: bool = False
+    ) -> Stored:
+        """Store *obj* in place of *old*, or end the object where nothing holds it any more; what is then
+        returned is what it would have become."""
+        if not old.marked or not deletion.released(resource, old.decode(), obj):
+            return self.write(resource, old, obj, dry_run=dry_run)
+        last = self.write(resource, old, obj, dry_run=True)
+        if not dry_run:
+            self.remove(resource, old)
+        return last
+
+    def remove(self, resource: ApiResource, old: Stored) -> Stored:
+        """End *old*; returns its last state at the version of its end, which its DELETED event shows."""
+        gone = at_version(old, self.version + 1, resource)
+        with self._controllers.held():
+            self._record(resource.storage, Change("DELETED", gone.version, gone, old))
+            if resource.custom:
+                self.definitions.finish(f"{resource.plural}.{resource.group}")
         return gone
+
+    # --- within ------------------------------------------------------------------------------------------
 
     def _change(self, storage: tuple[str, str], stored: Stored) -> Change:
         collection = self._collections.get(storage)
@@ -597,6 +583,7 @@ class ApiState:
             self.definitions.changed(change.new.key, change.after)
         self._watchers.setdefault(storage, Watchers()).offer(change)
         self._objects_changed()
+        self._controllers.changed(storage, change)
 
     def _oldest_page(self) -> int:
         """The version that was current *page_ttl* ago: page tokens from before it have expired."""
@@ -605,66 +592,28 @@ class ApiState:
             self._page_floor = max(self._page_floor, self._marks.popleft()[1])
         return self._page_floor
 
-    def _check_preconditions(self, resource: ApiResource, old: Stored, uid: str, version: str) -> None:
-        if uid and uid != old.uid:
-            why = (
-                f"the UID in the precondition ({uid}) does not match the UID in record ({old.uid}). "
-                "The object might have been deleted and then recreated"
-            )
-        elif version and version != str(old.version):
-            why = (
-                f"the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in "
-                f"record ({old.version}). The object might have been modified"
-            )
-        else:
-            return
-        kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
-        raise conflict(resource, old.name, why, kind=resource.kind, qualified=kind)
-
-    # --- namespaces --------------------------------------------------------------------------------------
+    # --- namespaces and definitions ----------------------------------------------------------------------
 
     def _check_namespace(self, resource: ApiResource, namespace: str, obj: Mapping[str, Any]) -> None:
-        if not resource.namespaced:
-            return
-        namespaces = self.resources.parse("v1/namespaces")
-        found = self.collection(namespaces).objects.get(namespace)
-        if found is None:
-            if self.strict_namespaces:
-                raise not_found(namespaces, namespace)
-        elif b'"deletionTimestamp"' in found.item and "deletionTimestamp" in found.decode()["metadata"]:
-            name = str((obj.get("metadata") or {}).get("name") or "")
-            raise namespace_terminating(resource, name, namespace)
+        namespace_rules.admit(self, resource, namespace, obj, strict=self.strict_namespaces)
 
-    def _delete_namespace(
-        self, resource: ApiResource, old: Stored, obj: dict[str, Any]
-    ) -> tuple[Stored, bool]:
-        """Mark the namespace, delete what is in it, then the namespace itself once it is empty."""
-        marked = self._replace(resource, old, obj)
-        for inner in tuple(self.resources):
-            start, end = self.collection(inner).keys_in(old.name)
-            for key in self.collection(inner).keys[start:end] if inner.namespaced else ():
-                self.delete(inner, key)
-        self._finish_namespace(old.name)
-        return marked, False
+    def _admit_part(self, key: str) -> None:
+        """Whether the namespace of the pod *key* lets something be created for it."""
+        namespace, name = split_key(key)
+        part = {"metadata": {"name": name}}
+        self._check_namespace(self.resources.parse("v1/pods"), namespace or "", part)
 
-    def _finish_namespace(self, name: str) -> None:
-        resource = self.resources.parse("v1/namespaces")
-        stored = self.collection(resource).objects.get(name)
-        if stored is None or "deletionTimestamp" not in stored.decode()["metadata"]:
-            return
-        for inner in self.resources:
-            start, end = self.collection(inner).keys_in(name)
-            if inner.namespaced and end > start:
-                return
-        if not stored.decode()["metadata"].get("finalizers"):
-            self._remove(resource, stored, stored)
-
-    def _removed(self, resource: ApiResource, old: Stored) -> None:
-        """What the end of one object lets end: the namespace or the definition that waited for it."""
-        if resource.namespaced and old.namespace:
-            self._finish_namespace(old.namespace)
-        if resource.custom:
-            self.definitions.finish(f"{resource.plural}.{resource.group}")
+    def _delete_definition(self, resource: ApiResource, key: str, options: DeleteOptions) -> Deleted:
+        """Let the definition *key* begin to end, and all that it defines."""
+        old = self.get(resource, key)
+        if old.poison:
+            return deletion.delete(self, resource, key, options)
+        deletion.check_preconditions(resource, old, options)
+        obj = old.decode()
+        obj["metadata"].setdefault("deletionTimestamp", timestamp(self.now()))
+        if options.dry_run:
+            return Deleted(self.write(resource, old, obj, dry_run=True), False)
+        return Deleted(self.definitions.delete(old, obj), False)
 
 
 def _stored(resource: ApiResource, key: str, version: int, obj: Mapping[str, Any]) -> Stored:

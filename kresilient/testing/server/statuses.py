@@ -138,6 +138,16 @@ def forbidden_path(user: str, verb: str, path: str) -> Refused:
     return Refused(403, "Forbidden", message, details={})
 
 
+def forbidden_because(resource: ApiResource, name: str, why: str) -> Refused:
+    """What admission answers, or a rule that is no right."""
+    return Refused(
+        403,
+        "Forbidden",
+        f"{resource.qualified} {quote(name)} is forbidden: {why}",
+        details=about(resource, name),
+    )
+
+
 def namespace_terminating(resource: ApiResource, name: str, namespace: str) -> Refused:
     return Refused(
         403,

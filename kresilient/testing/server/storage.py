@@ -25,7 +25,20 @@ class _Head(msgspec.Struct, gc=False):
     metadata: _Metadata
 
 
+class _Owner(msgspec.Struct, gc=False):
+    uid: str = ""
+
+
+class _OwnedMetadata(msgspec.Struct, rename="camel", gc=False):
+    owner_references: list[_Owner] = []
+
+
+class _Owned(msgspec.Struct, gc=False):
+    metadata: _OwnedMetadata
+
+
 _head = msgspec.json.Decoder(_Head)
+_owned = msgspec.json.Decoder(_Owned)
 _top_level = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
@@ -48,6 +61,7 @@ class Stored:
     shape: object = None
     seen: Stored | None = None
     _uid: str | None = None
+    _owners: tuple[str, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -68,6 +82,31 @@ class Stored:
         if self._uid is None:
             self._uid = self._header().uid
         return self._uid
+
+    @property
+    def owners(self) -> tuple[str, ...]:
+        """The uids in `metadata.ownerReferences`, in their order."""
+        if self._owners is None:
+            self._owners = ()
+            if not self.poison and b'"ownerReferences"' in self.item:
+                self._owners = self._owner_uids()
+        return self._owners
+
+    def _owner_uids(self) -> tuple[str, ...]:
+        try:
+            references = _owned.decode(self.item).metadata.owner_references
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return ()
+        return tuple(one.uid for one in references if one.uid)
+
+    @property
+    def marked(self) -> bool:
+        """Whether its deletion has been asked for (`metadata.deletionTimestamp`)."""
+        return (
+            not self.poison
+            and b'"deletionTimestamp"' in self.item
+            and "deletionTimestamp" in self.decode()["metadata"]
+        )
 
     def _header(self) -> _Metadata:
         try:
@@ -129,6 +168,7 @@ class Collection:
         self.compacted = compacted
         self.by_node: dict[str, set[str]] = {}
         self._changes_by_node: dict[str, deque[Change]] = {}
+        self.by_owner: dict[str, set[str]] = {}
         self._history = history
 
     # --- writing -----------------------------------------------------------------------------------------
@@ -154,8 +194,8 @@ class Collection:
     def place(self, key: str, stored: Stored | None) -> None:
         """Let *key* hold *stored*, or nothing, without a trace in the history."""
         old = self.objects.get(key)
-        if old is not None and old.node:
-            self._leave_node(old)
+        if old is not None:
+            self._leave_indexes(old)
         if stored is None:
             if old is not None:
                 del self.objects[key]
@@ -167,25 +207,29 @@ class Collection:
             else:
                 insort(self.keys, key)
         self.objects[key] = stored
-        if stored.node:
-            self.by_node.setdefault(stored.node, set()).add(key)
+        self._enter_indexes(stored)
 
-    def _leave_node(self, old: Stored) -> None:
-        keys = self.by_node[old.node]
-        keys.discard(old.key)
-        if not keys:
-            del self.by_node[old.node]
+    def _enter_indexes(self, stored: Stored) -> None:
+        if stored.node:
+            self.by_node.setdefault(stored.node, set()).add(stored.key)
+        for uid in stored.owners:
+            self.by_owner.setdefault(uid, set()).add(stored.key)
+
+    def _leave_indexes(self, old: Stored) -> None:
+        if old.node:
+            _leave(self.by_node, old.node, old.key)
+        for uid in old.owners:
+            _leave(self.by_owner, uid, old.key)
 
     def load(self, objects: Iterable[Stored]) -> None:
         """Add many objects at once, without events."""
         for stored in objects:
             if stored.key not in self.objects:
                 self.keys.append(stored.key)
-            elif (old := self.objects[stored.key]).node:
-                self._leave_node(old)
+            else:
+                self._leave_indexes(self.objects[stored.key])
             self.objects[stored.key] = stored
-            if stored.node:
-                self.by_node.setdefault(stored.node, set()).add(stored.key)
+            self._enter_indexes(stored)
         self.keys.sort()
 
     # --- history -----------------------------------------------------------------------------------------
@@ -254,3 +298,10 @@ class Collection:
 
     def __len__(self) -> int:
         return len(self.objects)
+
+
+def _leave(index: dict[str, set[str]], value: str, key: str) -> None:
+    keys = index.get(value, set())  # an owner may be named twice
+    keys.discard(key)
+    if not keys:
+        index.pop(value, None)

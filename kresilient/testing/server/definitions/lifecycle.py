@@ -34,7 +34,7 @@ class Definitions:
 
     Args:
         write: how a definition is stored in place of another state of it; returns that where they are equal.
-        drop: how one is deleted, given what its DELETED event shows.
+        drop: how one is deleted.
         cel: what becomes of rules (`x-kubernetes-validations`): `"evaluate"`, or `"ignore"`.
     """
 
@@ -43,7 +43,7 @@ class Definitions:
         state: ApiState,
         *,
         write: Callable[[ApiResource, Stored, dict[str, Any]], Stored],
-        drop: Callable[[ApiResource, Stored, Stored], Stored],
+        drop: Callable[[ApiResource, Stored], Stored],
         cel: str = "evaluate",
     ) -> None:
         self._state = state
@@ -187,7 +187,7 @@ class Definitions:
             metadata["finalizers"] = [one for one in finalizers if one != CLEANUP]
         if not metadata.get("finalizers"):
             self._end_watches(served)
-            self._drop(self.resource, stored, stored)
+            self._drop(self.resource, stored)
             self._reconsider(obj["spec"]["group"], name)
         elif CLEANUP in finalizers:
             established = is_true(obj, "Established")
