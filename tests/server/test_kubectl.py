@@ -36,9 +36,14 @@ def pod(name: str, phase: str) -> dict[str, object]:
         "spec": {"nodeName": "n1", "containers": [{"name": "c", "image": "i"}]},
         "status": {
             "phase": phase,
-            "containerStatuses": [{"name": "c", "ready": phase == "Running", "restartCount": 2}],
+            "containerStatuses": [container(phase)],
         },
     }
+
+
+def container(phase: str) -> dict[str, object]:
+    status = {"name": "c", "ready": phase == "Running", "restartCount": 2}
+    return status | ({"state": {"running": {}}} if phase == "Running" else {})
 
 
 class Kubectl:

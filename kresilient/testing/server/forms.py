@@ -82,7 +82,11 @@ class Form(ABC):
         if shard:
             metadata["shardInfo"] = {"selector": shard}
         head, tail = self._around(metadata)
-        yield from _joined(head, (self._item(stored) for stored in items), tail)
+        yield from _joined(head, (self._item(stored) for stored in self._ordered(items)), tail)
+
+    def _ordered(self, items: list[Stored]) -> list[Stored]:
+        """*items* in the order in which a list shows them."""
+        return items
 
     @abstractmethod
     def _around(self, metadata: dict[str, Any]) -> tuple[bytes, bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, Literal
 
 import msgspec
@@ -27,7 +27,7 @@ Shape = Literal["object", "list", "watch"]
 """What is shown: one object, a list, or the events of a watch."""
 
 
-def negotiated(call: Call, resource: ApiResource, shape: Shape, *, now: float) -> Form:
+def negotiated(call: Call, resource: ApiResource, shape: Shape, *, now: Callable[[], float]) -> Form:
     """The form that the client likes best among those there are.
 
     Raises `Refused`: 406 where it likes none, 501 where it takes only what the real server can send and this

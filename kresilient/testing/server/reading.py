@@ -41,7 +41,7 @@ class Reading:
         return self._state.get(resource, key)
 
     def list(self, call: Call, info: RequestInfo, resource: ApiResource) -> Answer:
-        form = negotiated(call, resource, "list", now=self._state.now())
+        form = negotiated(call, resource, "list", now=self._state.now)
         options = ListOptions.parse(call.query)
         selection = self.selection(call, info, resource)
         page = self._state.page(resource, selection, options)
@@ -57,7 +57,7 @@ class Reading:
     def watch(self, call: Call, info: RequestInfo, resource: ApiResource) -> Answer:
         if call.headers.get("upgrade", "").lower() == "websocket":
             raise not_emulated("watches over a websocket: ask without Upgrade")
-        form = negotiated(call, resource, "watch", now=self._state.now())
+        form = negotiated(call, resource, "watch", now=self._state.now)
         options = ListOptions.parse(call.query, watch=True, streaming_list=self._streaming_list)
         selection = self.selection(call, info, resource)
         timeout = float(options.timeout) if options.timeout else self._state.random.uniform(1800.0, 3600.0)

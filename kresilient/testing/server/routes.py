@@ -127,7 +127,7 @@ class Routes:
 
     def _form(self, call: Call, resource: ApiResource, *, one: bool = False) -> Form:
         """The form that the Accept header prefers. Raises `Refused` (406, 501)."""
-        return negotiated(call, resource, "object" if one else "list", now=self.state.now())
+        return negotiated(call, resource, "object" if one else "list", now=self.state.now)
 
     def _object(self, form: Form, stored: Stored, status: int = 200, *, write: Write | None = None) -> Answer:
         answer = Answer(status, [form.one(stored) + b"\n"])
@@ -180,7 +180,7 @@ class Routes:
         return _with_job_warning(answer, resource, options)
 
     def _delete_collection(self, call: Call, info: RequestInfo, resource: ApiResource) -> Answer:
-        form = negotiated(call, resource, "list", now=self.state.now())
+        form = negotiated(call, resource, "list", now=self.state.now)
         selection = self.reading.selection(call, info, resource)
         listed = ListOptions.parse(call.query)
         options = delete_options(call)
