@@ -98,6 +98,7 @@ class ApiServer:
             each waits for ever for somebody else to do so. Or the names of those to run: see `CONTROLLERS`.
         watch_queue: events that may wait for a slow watcher before it is cut off.
         first_version: the resource version that an empty cluster starts at.
+        cel: what becomes of rules of definitions (`x-kubernetes-validations`): `"evaluate"` or `"ignore"`.
         now, random: the wall clock (seconds since the epoch), and the source of uids and names.
         journal: a file that keeps every write, and from which the objects come back.
         state: a state to serve instead of a new one; the options about state are then its own.
@@ -118,6 +119,7 @@ class ApiServer:
         controllers: bool | Iterable[str] = True,
         watch_queue: int = 10_000,
         first_version: int = 60_740,
+        cel: str = "evaluate",
         now: Callable[[], float] = time.time,
         random: Random | None = None,
         journal: str | Path | None = None,
@@ -134,6 +136,7 @@ class ApiServer:
             strict_namespaces=strict_namespaces,
             controllers=controllers,
             watch_queue=watch_queue,
+            cel=cel,
         )
         self.journal = None if journal is None else Journal.open(journal, self.state)
         tokens = [] if token is None else [token] if isinstance(token, str) else list(token)

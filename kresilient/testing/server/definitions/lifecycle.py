@@ -47,6 +47,8 @@ class Definitions:
         cel: str = "evaluate",
     ) -> None:
         self._state = state
+        if cel not in ("evaluate", "ignore"):
+            raise ValueError(f'cel must be "evaluate" or "ignore", not {cel!r}')
         self._replace, self._drop = write, drop
         self._cel = cel
 
@@ -73,7 +75,7 @@ class Definitions:
         stored = status.get("storedVersions") or []
         new = [one["name"] for one in versions if one.get("storage") and one["name"] not in stored]
         obj["status"] = {**status, "storedVersions": [*stored, *new[:1]]}
-        if causes := definition_faults(obj, old, schemas=not trusted):
+        if causes := definition_faults(obj, old, schemas=not trusted, rules=self._cel == "evaluate"):
             raise invalid(self.resource, obj["metadata"].get("name") or "", *causes)
         conversion = obj["spec"]["conversion"]
         if conversion.get("strategy") == "Webhook":

@@ -12,6 +12,7 @@ from typing import Any, Final
 from ..causes import forbidden, invalid_value, required, unsupported
 from ..schema.lists import LIST_KEYS, LIST_TYPE
 from ..schema.patterns import PatternFault, UnknownPattern, compiled
+from ..schema.rules import RULES
 from ..schema.structure import EMBEDDED, PRESERVE, TYPE_FIELDS, Schema, additional
 from ..statuses import Cause, not_emulated
 
@@ -19,7 +20,6 @@ __all__ = ["schema_faults", "structural_faults"]
 
 INT_OR_STRING: Final = "x-kubernetes-int-or-string"
 MAP_TYPE: Final = "x-kubernetes-map-type"
-RULES: Final = "x-kubernetes-validations"
 _TYPES: Final = ("array", "boolean", "integer", "number", "object", "string")
 _JUNCTORS: Final = ("anyOf", "allOf", "oneOf")
 _INT_OR_STRING_ANY: Final = [{"type": "integer"}, {"type": "string"}]

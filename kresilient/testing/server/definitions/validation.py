@@ -10,6 +10,7 @@ from ..causes import duplicate, forbidden, invalid_value, required, too_many, un
 from ..objects import name_fault
 from ..schema.defaults import default_faults
 from ..schema.embedded import LABEL_1035_RULE, is_label_1035
+from ..schema.rules import RULES, rule_faults
 from ..schema.structure import PRESERVE, Schema
 from ..statuses import Cause
 from .conditions import APPROVED, approval, is_true, protected
@@ -22,7 +23,7 @@ _COLUMN_FORMATS: Final = ("byte", "date", "date-time", "double", "float", "int32
 _AT_ROOT: Final = frozenset(
     {"description", "type", "format", "title", "maximum", "exclusiveMaximum", "minimum", "exclusiveMinimum"}
     | {"maxLength", "minLength", "pattern", "maxItems", "minItems", "uniqueItems", "multipleOf", "required"}
-    | {"items", "properties", "externalDocs", "example", PRESERVE, "x-kubernetes-validations"}
+    | {"items", "properties", "externalDocs", "example", PRESERVE, RULES}
 )
 _AT_ROOT_GO: Final = (
     "[Description Type Format Title Maximum ExclusiveMaximum Minimum ExclusiveMinimum MaxLength MinLength "
@@ -34,17 +35,21 @@ MAX_SELECTABLE: Final = 8
 
 
 def definition_faults(
-    obj: Mapping[str, Any], old: Mapping[str, Any] | None = None, *, schemas: bool = True
+    obj: Mapping[str, Any],
+    old: Mapping[str, Any] | None = None,
+    *,
+    schemas: bool = True,
+    rules: bool = True,
 ) -> list[Cause]:
     """What is wrong with the definition *obj*, which takes the place of *old* where that is given.
 
-    *schemas* tells whether every version needs one.
+    *schemas* tells whether every version needs one, *rules* whether those have to compile.
     """
     spec = obj["spec"]
     found: list[Cause] = []
     if old is None:
         found += _name_faults(obj)
-    found += _spec_faults(spec, schemas=schemas)
+    found += _spec_faults(spec, schemas=schemas, rules=rules)
     if old is not None:
         found += _immutable(spec, old)
     found += _stored_faults(obj["status"].get("storedVersions") or [], spec.get("versions") or [])
@@ -65,7 +70,7 @@ def _name_faults(obj: Mapping[str, Any]) -> Iterator[Cause]:
         yield invalid_value("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
 
 
-def _spec_faults(spec: Mapping[str, Any], *, schemas: bool) -> Iterator[Cause]:
+def _spec_faults(spec: Mapping[str, Any], *, schemas: bool, rules: bool) -> Iterator[Cause]:
     group, scope, versions = spec.get("group") or "", spec.get("scope") or "", spec.get("versions") or []
     if not group:
         yield required("spec.group")
@@ -83,7 +88,7 @@ def _spec_faults(spec: Mapping[str, Any], *, schemas: bool) -> Iterator[Cause]:
     for index, version in enumerate(versions):
         if fault := _label_fault(version.get("name") or ""):
             yield invalid_value(f"spec.versions[{index}].name", version.get("name") or "", fault)
-        yield from _version_faults(version, f"spec.versions[{index}]")
+        yield from _version_faults(version, f"spec.versions[{index}]", rules=rules)
     names = [version.get("name") for version in versions]
     if len(set(names)) != len(names):
         yield invalid_value("spec.versions", versions, "must contain unique version names")
@@ -131,7 +136,7 @@ def _names_faults(names: Mapping[str, Any], path: str) -> Iterator[Cause]:
 # --- versions ----------------------------------------------------------------------------------------
 
 
-def _version_faults(version: Mapping[str, Any], path: str) -> Iterator[Cause]:
+def _version_faults(version: Mapping[str, Any], path: str, *, rules: bool) -> Iterator[Cause]:
     warning = version.get("deprecationWarning")
     if warning is not None:
         for fault in _deprecation_faults(bool(version.get("deprecated")), warning):
@@ -140,7 +145,9 @@ def _version_faults(version: Mapping[str, Any], path: str) -> Iterator[Cause]:
     schema = (version.get("schema") or {}).get("openAPIV3Schema")
     if schema is not None:
         with_status = subresources.get("status") is not None
-        yield from _schema_faults(schema, f"{path}.schema.openAPIV3Schema", with_status=with_status)
+        where = f"{path}.schema.openAPIV3Schema"
+        found = _schema_faults(schema, where, with_status=with_status)
+        yield from found or (rule_faults(schema, where) if rules else ())
     if subresources.get("scale") is not None:
         yield from _scale_faults(subresources["scale"], f"{path}.subresources.scale")
     for index, column in enumerate(version.get("additionalPrinterColumns") or ()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from .. import wire
 from ..causes import invalid_value
@@ -13,9 +13,20 @@ from ..storage import Stored
 from .embedded import embedded_faults
 from .keywords import Checks, Path
 from .lists import LIST_TYPE, key_of, list_faults
+from .rules import Rules
 from .structure import Schema, additional, defaulted, pruned
 
 __all__ = ["Shape"]
+
+_BLOCKING: Final = frozenset(
+    {"FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany"}
+    | {"FieldValueTypeInvalid"}
+)
+"""What keeps rules from being asked: values that they may not be made for."""
+_UNCHECKED: Final = (
+    "some validation rules were not checked because the object was invalid; correct the existing errors to "
+    "complete validation"
+)
 
 
 class Shape:
@@ -32,7 +43,7 @@ class Shape:
     def __init__(self, schema: Schema, *, scale: ScalePaths | None = None, cel: str = "evaluate") -> None:
         self.schema = schema
         self.scale = scale
-        self._cel = cel
+        self._rules = Rules(schema if cel == "evaluate" else {})
         self._checks = Checks(schema)
         self._status = Checks((schema.get("properties") or {}).get("status") or {})
 
@@ -76,7 +87,12 @@ class Shape:
             found = self._checks.faults(obj, unchanged=unchanged)
             found += self._scale_faults(obj, ("spec", "status"))
             found += embedded_faults(self.schema, obj)
-        return found + self._list_faults(obj, old)
+        found += self._list_faults(obj, old)
+        if not self._rules:
+            return found
+        if any(reason in _BLOCKING for reason, _, _ in found):
+            return [*found, invalid_value("<nil>", None, _UNCHECKED)]
+        return [*found, *self._rules.faults(obj, old, [] if warnings is None else warnings)]
 
     def _status_faults(self, obj: dict[str, Any], old: Mapping[str, Any]) -> list[Cause]:
         found: list[Cause] = []
