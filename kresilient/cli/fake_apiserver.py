@@ -73,7 +73,25 @@ def add_command(commands: Any) -> None:
         "--max-inflight",
         type=typed.positive,
         metavar="N",
-        help="requests that may run at once, watches aside; more are answered with 429",
+        help="reading requests that may run at once, watches aside; more are answered with 429",
+    )
+    behaviour.add_argument(
+        "--max-mutating-inflight",
+        type=typed.positive,
+        metavar="N",
+        help="writing requests that may run at once; more are answered with 429",
+    )
+    behaviour.add_argument(
+        "--authorization",
+        choices=("authenticated", "rbac"),
+        default="authenticated",
+        help="who may do what: everybody with good credentials everything (authenticated), or as roles say",
+    )
+    behaviour.add_argument(
+        "--audit-log",
+        type=Path,
+        metavar="FILE",
+        help="append every request to this file, in the format of kube-apiserver's audit log",
     )
     behaviour.add_argument(
         "--exit-with-stdin",
@@ -129,7 +147,10 @@ def _server(arguments: argparse.Namespace) -> FakeApiServer:
             tls=arguments.tls,
             token=arguments.token,
             history=arguments.history,
+            authorization=arguments.authorization,
             max_inflight=arguments.max_inflight,
+            max_mutating_inflight=arguments.max_mutating_inflight,
+            audit=arguments.audit_log,
             journal=arguments.data,
         )
     except ValueError as error:  # a data file that is no journal

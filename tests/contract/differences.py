@@ -13,9 +13,7 @@ from typing import Final
 __all__ = ["EVERYWHERE", "HERE", "PENDING", "covers"]
 
 _RECORDER = "the recorder changed the object for its next request before it saved the answer"
-_REVIEWS = "reviews do not say who owns their fields"
 _TYPES = "the fields of built-in kinds are not typed, defaulted or validated"
-_ROLES = "users have no groups, and roles are not evaluated"
 _BUILD = "which program this is, and where it listens"
 
 EVERYWHERE: Final[Mapping[str, str]] = {
@@ -33,8 +31,6 @@ HERE: Final[Mapping[str, Mapping[str, str]]] = {
         "$.platform": _BUILD,
     },
     "01 core versions": {"$.serverAddressByClientCIDRs[*].serverAddress": _BUILD},
-    "07 TokenReview, bad": {"$.metadata.managedFields": _REVIEWS},
-    "07 SelfSubjectAccessReview": {"$.metadata.managedFields": _REVIEWS},
     "05 sharded (gate off or on: see metadata)": {"$.items": "a uid decides its shard, and uids are made up"},
     "09 create a lease": {"$.spec.renewTime": _RECORDER},
 }
@@ -43,22 +39,7 @@ HERE: Final[Mapping[str, Mapping[str, str]]] = {
 PENDING: Final[Mapping[str, tuple[str, ...]]] = {
     _TYPES: (
         "04 change an immutable pod field",
-        "07 now allowed to list",
         "09 create an event, events.k8s.io",
-    ),
-    _ROLES: (
-        "07 no credentials",
-        "07 bad token",
-        "07 forbidden list",
-        "07 forbidden get",
-        "07 forbidden watch",
-        "07 forbidden create",
-        "07 forbidden at cluster scope",
-        "07 TokenReview, good",
-        "07 SubjectAccessReview, denied",
-        "07 SelfSubjectRulesReview",
-        "07 still may not get",
-        "07 impersonation",
     ),
 }
 """Reason: exchanges whose answers are not compared yet."""

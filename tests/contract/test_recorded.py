@@ -12,7 +12,7 @@ from kresilient.testing.server import MemoryApiServer
 
 from .comparison import Difference
 from .differences import EVERYWHERE, HERE, PENDING, covers
-from .replay import Exchange, Replay, exchanges
+from .replay import TOKENS, Exchange, Replay, exchanges
 
 NAMES = [one.name for one in exchanges()]
 NOT_YET = {name for names in PENDING.values() for name in names}
@@ -24,9 +24,13 @@ async def replayed() -> Replay:
         strict_namespaces=True,
         controllers=False,
         sharding=True,
+        authorization="rbac",
+        token=TOKENS["admin (system:masters)"],
         random=Random(1),
         now=lambda: 1_795_285_079.0 + clock(),
     ) as server:
+        limited = TOKENS["limited (agents, no rights)"]
+        server.access.accept(limited, user="limited", uid="limited-uid", groups=["agents"])
         server.create("v1/namespaces", {"metadata": {"name": "rec"}})
         replay = Replay(server)
         await replay.run()

@@ -151,7 +151,11 @@ async def test_tokens_are_asked_for_and_can_be_replaced(http: aiohttp.ClientSess
 
 
 async def test_more_requests_than_may_run_are_sent_away(http: aiohttp.ClientSession) -> None:
-    async with FakeApiServer(max_inflight=1) as server:
+    async with (
+        FakeApiServer(max_inflight=1) as server,
+        http.get(f"{server.url}{PODS}?watch=1&timeoutSeconds=60") as running,
+    ):
+        assert running.status == 200
         server.faults.next("list", hang=True)
         hung = asyncio.create_task(answer(http, server, PODS))
         await server.requests.wait_for(1, verb="list")
@@ -159,8 +163,12 @@ async def test_more_requests_than_may_run_are_sent_away(http: aiohttp.ClientSess
             assert (response.status, response.headers["Retry-After"]) == (429, "1")
             assert "X-Kubernetes-PF-PriorityLevel-UID" in response.headers
             assert await response.text() == "Too many requests, please try again later.\n"
-        async with http.get(f"{server.url}{PODS}?watch=1&timeoutSeconds=1") as response:
-            assert response.status == 200, "watches do not count"
+        async with http.get(f"{server.url}{PODS}?watch=1") as response:
+            assert response.status == 429, (
+                "a watch that begins has to wait too, one that runs is in nobody's way"
+            )
+        status, _ = await answer(http, server, PODS, method="POST", json={"metadata": {"name": "a"}})
+        assert status != 429, "writing has a limit of its own"
         hung.cancel()
         with pytest.raises(asyncio.CancelledError):
             await hung
@@ -279,7 +287,10 @@ async def test_every_request_is_recorded_and_counted(
     with pytest.raises(TimeoutError, match="1 of 2 requests"):
         await server.requests.wait_for(2, verb="get", timeout=0.01)
     _, text = await answer(http, server, "/metrics")
-    assert 'apiserver_request_total{verb="LIST",resource="v1/pods",code="200"} 1' in text
+    assert (
+        'apiserver_request_total{code="200",component="apiserver",dry_run="",group="",resource="pods",'
+        'scope="namespace",subresource="",verb="LIST",version="v1"} 1'
+    ) in text
 
 
 async def test_manifests_are_loaded(server: FakeApiServer, tmp_path: Path) -> None:

@@ -209,7 +209,7 @@ def test_a_user_s_own_apiserver_is_the_one_that_the_client_uses(suite: Suite) ->
         ),
         (
             "@pytest.mark.asyncio\n@pytest.mark.apiserver(zzzz=1)\nasync def test_it(apiserver): pass",
-            "an API server takes no option 'zzzz': there are bookmark_interval, ",
+            "an API server takes no option 'zzzz': there are audit, ",
         ),
         (
             "@pytest.mark.asyncio\n@pytest.mark.apiserver('x')\nasync def test_it(apiserver): pass",

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -97,10 +98,8 @@ class _List(msgspec.Struct):
 
 _decoder = msgspec.json.Decoder(_List)
 _RESOURCES: Final = (PODS, SERVICES, NODES)
-_REQUESTS = re.compile(r'^apiserver_request_total\{verb="(\w+)",resource="([^"]+)",code="\d+"\} (\d+)$', re.M)
-
-
-_WATCHES = re.compile(r'^apiserver_longrunning_requests\{verb="WATCH",resource="([^"]+)"\} (\d+)$', re.M)
+_SAMPLE = re.compile(r"^apiserver_(request_total|longrunning_requests)\{(.*)\} (\d+)$", re.M)
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
 class ServerCounts:
@@ -127,18 +126,13 @@ class ServerCounts:
         text = await self._metrics()
         if text is None:
             return None
-        total = sum(
-            int(count)
-            for verb, resource, count in _REQUESTS.findall(text)
-            if verb in _READS and resource in _RESOURCES
-        )
-        self._last = total
+        # A watch is counted once it is over; one that runs was answered too.
+        total = self._last = sum(_counts(text, "request_total")) + sum(_counts(text, "longrunning_requests"))
         return self._before + total - self._own
 
     async def watches(self) -> int:
         """How many watches the server serves now; 0 while it cannot be asked."""
-        found = _WATCHES.findall(await self._metrics() or "")
-        return sum(int(count) for resource, count in found if resource in _RESOURCES)
+        return sum(_counts(await self._metrics() or "", "longrunning_requests"))
 
     async def _metrics(self) -> str | None:
         try:
@@ -174,3 +168,12 @@ class ServerCounts:
 
     async def close(self) -> None:
         await self._session.close()
+
+
+def _counts(text: str, name: str) -> Iterator[int]:
+    """The samples of *name* in *text* that are of reads of the demo's resources."""
+    for found, labels, count in _SAMPLE.findall(text):
+        said = dict(_LABEL.findall(labels))
+        resource = "/".join(filter(None, (said["group"], said["version"], said["resource"])))
+        if found == name and said["verb"] in _READS and resource in _RESOURCES:
+            yield int(count)

@@ -9,7 +9,8 @@ pod, collects garbage or ends what is deleted gracefully. JSON alone is spoken, 
 from .faults import Fault, Faults
 from .http import FakeApiServer
 from .memory import MemoryApiServer, MemoryTransport
-from .requests import RequestLog, RequestRecord
+from .request_log import RequestLog, RequestSelection
+from .requests import RequestRecord
 from .state import ApiState
 from .statuses import Refused
 
@@ -23,4 +24,5 @@ __all__ = [
     "Refused",
     "RequestLog",
     "RequestRecord",
+    "RequestSelection",
 ]

@@ -24,6 +24,7 @@ class Answer:
 
     `awaits` is a version that the server has not reached: the answer holds only once the time is over for
     which a server waits for it, and until then it is worth asking again. `timeout` of a watch is in seconds.
+    `objects` is how many are in the body.
     """
 
     status: int = 200
@@ -33,12 +34,14 @@ class Answer:
     resource: ApiResource | None = None
     timeout: float = 0.0
     awaits: int = 0
+    refusal: Refused | None = None
+    objects: int = 0
 
     @classmethod
     def refused(cls, refused: Refused) -> Answer:
         awaits = refused.version if isinstance(refused, VersionTooLarge) else 0
         headers = {"Content-Type": JSON} | refused.headers
-        return cls(refused.code, [refused.body()], headers, awaits=awaits)
+        return cls(refused.code, [refused.body()], headers, awaits=awaits, refusal=refused)
 
     def warn(self, texts: Iterable[str]) -> None:
         """Let the answer carry *texts* as warnings, which kubectl shows to its user."""

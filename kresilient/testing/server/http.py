@@ -6,10 +6,9 @@ import asyncio
 import base64
 import contextlib
 import socket
-import ssl
 import struct
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -17,9 +16,11 @@ from typing import Any, Final, Self
 from aiohttp import web
 
 from .broadcast import Broadcast
+from .certificates import Authority, certified
 from .negotiation import accepts_gzip
 from .requests import Call
 from .server import ApiServer, Reply, Reset
+from .users import AUTHENTICATED
 
 __all__ = ["FakeApiServer"]
 
@@ -36,7 +37,8 @@ class FakeApiServer(ApiServer):
     Args, beyond those of `ApiServer`:
         port: where to listen on 127.0.0.1; 0 picks a free port, which is then kept across restarts.
         tls: serve HTTPS, with a certificate of an authority made for it (`ca_pem`).
-        client_certificates: ask for a client certificate of the same authority, and refuse without.
+        client_certificates: refuse connections without a client certificate of the same authority. With TLS
+            it is asked for in any case, and names the user: its CN, with each O a group.
     """
 
     def __init__(
@@ -44,7 +46,7 @@ class FakeApiServer(ApiServer):
     ) -> None:
         super().__init__(**options)
         self._port = port
-        self._tls = _Authority() if tls or client_certificates else None
+        self._tls = Authority() if tls or client_certificates else None
         self._client_certificates = client_certificates
         self._listener: asyncio.Server | None = None
         self._web: _Connections | None = None
@@ -66,24 +68,38 @@ class FakeApiServer(ApiServer):
         """The certificate of its authority; None without TLS."""
         return self._tls.ca_pem if self._tls else None
 
-    def client_certificate(self) -> tuple[bytes, bytes]:
-        """A client certificate and its key, as PEM, that the server accepts. Only with TLS."""
+    def client_certificate(
+        self, user: str = "admin", *, groups: Iterable[str] | None = None
+    ) -> tuple[bytes, bytes]:
+        """A client certificate of *user* in *groups* and its key, as PEM, that the server accepts.
+
+        Without *groups*, `admin` is whoever may do everything. Raises `ValueError` without TLS.
+        """
         if self._tls is None:
             raise ValueError("a server without TLS takes no client certificates: pass tls=True")
-        return self._tls.client_certificate()
+        named = self.access.user(user, groups=groups)
+        return self._tls.client_certificate(user, [one for one in named.groups if one != AUTHENTICATED])
 
-    def kubeconfig(self) -> dict[str, Any]:
-        """A kubeconfig for this server, as plain data."""
+    def kubeconfig(self, *, token: str | None = None) -> dict[str, Any]:
+        """A kubeconfig for this server, as plain data: of `admin`, or of whose *token* it is.
+
+        A server that insists on client certificates knows the user by that alone. Raises `ValueError` for a
+        token that is not good.
+        """
+        whose = None if token is None else self.access.user_of_token(token)
+        if token is not None and whose is None:
+            raise ValueError("this token is not good: accept it first (server.access.accept)")
         cluster: dict[str, Any] = {"server": self.url}
         user: dict[str, Any] = {}
         if self._tls is not None:
             cluster["certificate-authority-data"] = base64.b64encode(self._tls.ca_pem).decode()
         if self._client_certificates:
-            certificate, key = self.client_certificate()
+            name, groups = ("admin", None) if whose is None else (whose.name, whose.groups)
+            certificate, key = self.client_certificate(name, groups=groups)
             user["client-certificate-data"] = base64.b64encode(certificate).decode()
             user["client-key-data"] = base64.b64encode(key).decode()
-        if self.token is not None:
-            user["token"] = self.token
+        if token is not None or self.token is not None:
+            user["token"] = self.token if token is None else token
         return {
             "apiVersion": "v1",
             "kind": "Config",
@@ -93,13 +109,13 @@ class FakeApiServer(ApiServer):
             "current-context": "fake",
         }
 
-    def kubeconfig_file(self, path: str | Path) -> Path:
-        """Write `kubeconfig()` to *path*, readable by its owner only; returns the path."""
+    def kubeconfig_file(self, path: str | Path, *, token: str | None = None) -> Path:
+        """Write `kubeconfig(token=token)` to *path*, readable by its owner only; returns the path."""
         import yaml
 
         path = Path(path)
         path.touch(mode=0o600)
-        path.write_text(yaml.safe_dump(self.kubeconfig(), sort_keys=False))
+        path.write_text(yaml.safe_dump(self.kubeconfig(token=token), sort_keys=False))
         return path
 
     # --- life --------------------------------------------------------------------------------------------
@@ -108,7 +124,7 @@ class FakeApiServer(ApiServer):
         """Listen. Raises `OSError` where the port is taken, `RuntimeError` where it runs already."""
         if self._listener is not None:
             raise RuntimeError("the server runs already")
-        context = self._tls.server_context(self._client_certificates) if self._tls else None
+        context = self._tls.server_context(insist=self._client_certificates) if self._tls else None
         self._web = _Connections(
             self._handle,
             handler_cancellation=True,
@@ -151,8 +167,7 @@ class FakeApiServer(ApiServer):
     async def close(self) -> None:
         """Stop for good, and close the journal. Idempotent."""
         await self.stop()
-        if self.journal is not None:
-            self.journal.close()
+        self._close_files()
 
     async def _close(self, *, killed: bool) -> None:
         listener, self._listener = self._listener, None
@@ -189,10 +204,12 @@ class FakeApiServer(ApiServer):
             _first_values(request),
             {name.lower(): value for name, value in request.headers.items()},
             await _body(request),
+            _repeated(request),
+            certified(request.transport),
+            request.remote or "",
         )
-        certificate = self._client_certificates
         try:
-            reply = await self.exchange(call, certificate=certificate)
+            reply = await self.exchange(call)
         except Reset:
             return _aborted(request)
         try:
@@ -308,6 +325,13 @@ def _first_values(request: web.BaseRequest) -> dict[str, str]:
     return values
 
 
+def _repeated(request: web.BaseRequest) -> dict[str, list[str]]:
+    headers = request.headers
+    if len(headers) == len(set(headers)):
+        return {}
+    return {name.lower(): values for name in headers if len(values := headers.getall(name)) > 1}
+
+
 async def _flushed(request: web.BaseRequest) -> None:
     """Wait until what was written has gone out: a reset drops what is still in the buffer."""
     transport = request.transport
@@ -330,26 +354,3 @@ def _reset(transport: asyncio.BaseTransport) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
     if isinstance(transport, asyncio.WriteTransport):
         transport.abort()
-
-
-class _Authority:
-    """A certificate authority for one server."""
-
-    def __init__(self) -> None:
-        import trustme
-
-        self._ca = trustme.CA()
-        self._server = self._ca.issue_cert("127.0.0.1", "localhost")
-        self.ca_pem: bytes = self._ca.cert_pem.bytes()
-
-    def server_context(self, client_certificates: bool) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._server.configure_cert(context)
-        if client_certificates:
-            context.verify_mode = ssl.CERT_REQUIRED
-            self._ca.configure_trust(context)
-        return context
-
-    def client_certificate(self) -> tuple[bytes, bytes]:
-        issued = self._ca.issue_cert("client@example.com", common_name="admin")
-        return b"".join(pem.bytes() for pem in issued.cert_chain_pems), issued.private_key_pem.bytes()

@@ -66,8 +66,7 @@ class MemoryApiServer(ApiServer):
     async def close(self) -> None:
         """Stop for good, and close the journal. Idempotent."""
         await self.stop()
-        if self.journal is not None:
-            self.journal.close()
+        self._close_files()
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -1,30 +1,44 @@
-"""What a request is in Kubernetes terms, and the record of all that came."""
+"""A request: as it came, in Kubernetes terms, and what became of it."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
-from typing import Any, Final
+from typing import Any
 from urllib.parse import unquote
 
 from .list_options import watch_flag
 from .selectors.fields import exact_name
+from .statuses import Refused
+from .users import User
 
-__all__ = ["Call", "RequestInfo", "RequestLog", "RequestRecord"]
+__all__ = ["Call", "RequestInfo", "RequestRecord"]
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One HTTP request as it came. `headers` have lower-case names; `query` holds the first of each name."""
+    """One HTTP request as it came. `headers` have lower-case names; `query` holds the first of each name.
+
+    Attributes:
+        repeated: the values of each header that came more than once.
+        certificate: whom the client's certificate names, None without one.
+        address: where it came from.
+    """
 
     method: str
     path: str
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes = b""
+    repeated: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    certificate: User | None = None
+    address: str = "127.0.0.1"
+
+    def values(self, header: str) -> list[str]:
+        """Every value of *header*, in order."""
+        if header in self.repeated:
+            return list(self.repeated[header])
+        return [self.headers[header]] if header in self.headers else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,118 +108,94 @@ def _verb(method: str, name: str, watch: bool) -> str:
 class RequestRecord:
     """One request that came: what it asked for, who sent it, and how it was answered.
 
-    `code` is 0 until the answer begins; `start` and `end` are loop times in seconds, `end` None while it
-    runs. `bytes` of body were sent so far.
+    Attributes:
+        who: whose rights it had; None where the credentials were bad.
+        impersonator: who acted as *who*, with credentials of their own; None where nobody did.
+        start, end: loop times in seconds; `end` is None while it runs.
+        began: when the answer began, None until then.
+        received: the wall clock at `start`, in seconds since the epoch.
+        code: 0 until the answer begins.
+        bytes: how much of the body was sent so far.
+        objects: items of a list, events of a watch so far, 1 for an object.
+        refused: the failure that was answered.
+        allowed, reason: what was decided about the right to ask; None and "" where it came to no decision.
+        applies: whether it is a patch of server-side apply.
+        flow_schema, priority_level: what priority and fairness took it for.
+        audit_id: what the `Audit-Id` header of the answer says.
     """
 
-    verb: str
-    resource: str
-    namespace: str
-    name: str
-    subresource: str
-    path: str
+    info: RequestInfo
+    method: str
     query: Mapping[str, str]
     user_agent: str
     start: float
+    received: float = 0.0
+    who: User | None = None
+    impersonator: User | None = None
+    address: str = ""
+    audit_id: str = ""
+    applies: bool = False
+    flow_schema: str = ""
+    priority_level: str = ""
     code: int = 0
+    began: float | None = None
     end: float | None = None
     bytes: int = 0
+    objects: int = 0
+    refused: Refused | None = None
+    allowed: bool | None = None
+    reason: str = ""
     seen: set[int] = field(default_factory=set, repr=False)
 
+    @property
+    def verb(self) -> str:
+        return self.info.verb
+
+    @property
+    def resource(self) -> str:
+        """`"v1/pods"`, or the path where it names no resource."""
+        return self.info.resource
+
+    @property
+    def namespace(self) -> str:
+        return self.info.namespace
+
+    @property
+    def name(self) -> str:
+        return self.info.name
+
+    @property
+    def subresource(self) -> str:
+        return self.info.subresource
+
+    @property
+    def path(self) -> str:
+        return self.info.path
+
+    @property
+    def user(self) -> str:
+        """The name of whose rights it had; "" where the credentials were bad."""
+        return "" if self.who is None else self.who.name
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return () if self.who is None else self.who.groups
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from when it came until it ended; None while it runs."""
+        return None if self.end is None else self.end - self.start
+
     def matches(self, wanted: Mapping[str, Any]) -> bool:
-        """Whether every attribute in *wanted* is equal; a user agent need only contain the text."""
-        return all(
-            value in self.user_agent if key == "user_agent" else getattr(self, key) == value
-            for key, value in wanted.items()
-        )
+        """Whether every attribute in *wanted* is equal, or is in what is wanted where that is a collection.
 
-
-@dataclass(slots=True, eq=False)
-class _Waiter:
-    number: int
-    missing: int
-    wanted: dict[str, Any]
-    done: asyncio.Future[None]
-
-
-_FILTERS: Final = frozenset({"verb", "resource", "namespace", "name", "subresource", "user_agent", "code"})
-
-
-class RequestLog:
-    """The last *size* requests, oldest first; the totals count all that ever came.
-
-    `totals` counts answers by (verb, resource, code), as `apiserver_request_total` does.
-    """
-
-    def __init__(self, *, size: int = 100_000) -> None:
-        self.total = 0
-        self.totals: Counter[tuple[str, str, int]] = Counter()
-        self._records: deque[RequestRecord] = deque(maxlen=size)
-        self._waiters: list[_Waiter] = []
-        self._numbers = count()
-
-    def count(self, **wanted: Any) -> int:
-        """How many of the kept requests have these attributes: `count(verb="list", resource="v1/pods")`."""
-        _check(wanted)
-        return sum(record.matches(wanted) for record in self._records)
-
-    def where(self, **wanted: Any) -> list[RequestRecord]:
-        """The kept requests that have these attributes."""
-        _check(wanted)
-        return [record for record in self._records if record.matches(wanted)]
-
-    async def wait_for(self, n: int = 1, *, timeout: float = 10.0, **wanted: Any) -> None:
-        """Wait until *n* requests with these attributes have come, those already there included.
-
-        A request counts once it arrives, or, where `code` is asked for, once its answer begins. Raises
-        `TimeoutError` after *timeout* seconds, saying how many came. Cancelled: nothing is left behind.
+        A user agent need only contain the text.
         """
-        missing = n - self.count(**wanted)
-        if missing <= 0:
-            return
-        waiter = _Waiter(next(self._numbers), missing, wanted, asyncio.get_running_loop().create_future())
-        for record in self._records:
-            if record.matches(wanted):
-                record.seen.add(waiter.number)
-        self._waiters.append(waiter)
-        try:
-            async with asyncio.timeout(timeout):
-                await waiter.done
-        except TimeoutError:
-            came = n - waiter.missing
-            raise TimeoutError(f"{came} of {n} requests {wanted} came within {timeout} s") from None
-        finally:
-            self._waiters.remove(waiter)
-
-    def clear(self) -> None:
-        """Forget the requests kept; the totals stay."""
-        self._records.clear()
-
-    def arrived(self, record: RequestRecord) -> None:
-        self.total += 1
-        self._records.append(record)
-        self._notice(record)
-
-    def answered(self, record: RequestRecord, code: int) -> None:
-        record.code = code
-        self.totals[(record.verb, record.resource, code)] += 1
-        self._notice(record)
-
-    def _notice(self, record: RequestRecord) -> None:
-        for waiter in self._waiters:
-            if waiter.number not in record.seen and record.matches(waiter.wanted):
-                record.seen.add(waiter.number)
-                waiter.missing -= 1
-                if waiter.missing <= 0 and not waiter.done.done():
-                    waiter.done.set_result(None)
-
-    def __iter__(self) -> Iterator[RequestRecord]:
-        return iter(tuple(self._records))
-
-    def __len__(self) -> int:
-        return len(self._records)
+        return all(_matches(self, key, value) for key, value in wanted.items())
 
 
-def _check(wanted: Mapping[str, Any]) -> None:
-    if unknown := wanted.keys() - _FILTERS:
-        raise TypeError(f"requests have no {sorted(unknown)}; ask by {sorted(_FILTERS)}")
+def _matches(record: RequestRecord, key: str, wanted: Any) -> bool:
+    value = getattr(record, key)
+    if isinstance(wanted, str):
+        return wanted in value if key == "user_agent" else bool(wanted == value)
+    return value in wanted if isinstance(wanted, Container) else bool(wanted == value)

@@ -6,7 +6,7 @@ from typing import Final, cast
 
 from . import scale as scales
 from . import statuses
-from .access import Access
+from .access.reviews import REVIEWS, Reviews
 from .answers import JSON, Answer
 from .bodies import object_body, patch_body
 from .delete_options import DeleteOptions, delete_options
@@ -25,6 +25,7 @@ from .state import ApiState
 from .statuses import Refused
 from .storage import Stored
 from .subresources import CONNECTS
+from .users import User
 from .writing import Validation, Write
 
 __all__ = ["Routes"]
@@ -41,7 +42,7 @@ class Routes:
     def __init__(
         self,
         state: ApiState,
-        access: Access,
+        reviews: Reviews,
         *,
         gone: str = "event",
         streaming_list: bool = True,
@@ -49,12 +50,12 @@ class Routes:
         address: str = "127.0.0.1:0",
     ) -> None:
         self.state = state
-        self.access = access
+        self.reviews = reviews
         self.reading = Reading(state, gone=gone, streaming_list=streaming_list, sharding=sharding)
         self.address = address
         self.paths = Paths(state.resources)
 
-    def answer(self, call: Call, info: RequestInfo, user: str) -> Answer:
+    def answer(self, call: Call, info: RequestInfo, user: User) -> Answer:
         """The answer to *call*; every failure is an answer too."""
         resource = self.state.resources.find(info.group, info.version, info.plural) if info.plural else None
         try:
@@ -70,8 +71,7 @@ class Routes:
             answer.body = [pretty(b"".join(answer.body))]
         return answer
 
-    def _answer(self, call: Call, info: RequestInfo, resource: ApiResource | None, user: str) -> Answer:
-        self.access.authorize(user, info, resource)
+    def _answer(self, call: Call, info: RequestInfo, resource: ApiResource | None, user: User) -> Answer:
         if not info.plural:
             return self._path(call, info)
         if resource is None:
@@ -130,14 +130,14 @@ class Routes:
         return negotiated(call, resource, "object" if one else "list", now=self.state.now)
 
     def _object(self, form: Form, stored: Stored, status: int = 200, *, write: Write | None = None) -> Answer:
-        answer = Answer(status, [form.one(stored) + b"\n"])
+        answer = Answer(status, [form.one(stored) + b"\n"], objects=1)
         if write is not None:
             answer.warn(write.warnings)
         return answer
 
     # --- writing -----------------------------------------------------------------------------------------
 
-    def _create(self, call: Call, info: RequestInfo, resource: ApiResource, user: str) -> Answer:
+    def _create(self, call: Call, info: RequestInfo, resource: ApiResource, user: User) -> Answer:
         form = self._form(call, resource, one=True)
         write = _write(call, "Create")
         if resource.terminating:
@@ -145,8 +145,11 @@ class Routes:
         body = object_body(call, resource)
         if resource.storage == ("", "bindings"):
             return self._bind(call, info)
-        if "list" not in resource.verbs:
-            return Answer.json(self.access.review(resource, body, user), 201)
+        if resource.group in REVIEWS:
+            review = self.reviews.answer(resource, body, user, namespace=info.namespace, write=write)
+            answer = Answer.json(review, 201)
+            answer.warn(write.warnings)
+            return answer
         stored = self.state.create(resource, body, namespace=info.namespace, write=write)
         return self._object(form, stored, 201, write=write)
 

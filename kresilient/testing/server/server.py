@@ -6,7 +6,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 from random import Random
@@ -15,20 +14,24 @@ from typing import Any, Final
 from kresilient.api.resources import Resource, join_key
 
 from . import wire
-from .access import Access
+from .access import Access, Attributes, Authorization, forbidden
+from .access.priority import EXEMPT, Flow, Flows, bootstrap_flows
+from .access.reviews import Reviews
 from .activity import Activity
 from .answers import Answer
 from .broadcast import Broadcast
 from .delete_options import DeleteOptions
 from .faults import Fault, Faults
+from .inflight import Inflight, kind_of
 from .journal import Journal
 from .manifests import add_manifests, load_manifests
-from .metrics import metrics_text
-from .requests import Call, RequestInfo, RequestLog, RequestRecord
+from .metrics import Metrics
+from .request_log import RequestLog
+from .requests import Call, RequestInfo, RequestRecord
 from .routes import Routes
 from .snapshot import dump, parse, write
 from .state import ApiState
-from .statuses import Refused, generic, too_many_requests
+from .statuses import generic, too_many_requests, unauthorized
 from .storage import Stored
 from .summary import summary
 from .writing import Write
@@ -41,8 +44,6 @@ _PATIENCE: Final = 3.0
 """Seconds for which a request waits for a version that is not reached (`blockTimeout` of the watch cache)."""
 _TICK: Final = 1e-6
 """Seconds by which a moment may be missed: a float's rest must not arm a timer again for now."""
-_FLOW_SCHEMA: Final = str(uuid.UUID(int=0x5EED_F10E, version=4))
-_PRIORITY_LEVEL: Final = str(uuid.UUID(int=0x5EED_9107, version=4))
 
 
 class Reset(Exception):
@@ -83,13 +84,20 @@ class ApiServer:
     """A fake Kubernetes API server without a way in: see `FakeApiServer` and `MemoryApiServer`.
 
     Args:
-        token: the bearer token, or several; without any, everybody is let in.
+        token: the bearer token of `admin`, or several; without any, everybody is let in as `admin`.
+        authorization: `"authenticated"`: everybody with good credentials may do everything; `"rbac"`: what
+            the roles and bindings among the objects say, with the default ones there from the start. Without
+            a *token*, `admin` gets one then (`token`): whoever has none is `system:anonymous`. See `access`
+            for other users.
         history: changes kept for each resource; a watch or list from before them is answered with 410.
         gone: how a watch learns of that: `"event"` (200 with an ERROR event) or `"status"` (HTTP 410).
         streaming_list: whether the server knows `sendInitialEvents`.
         sharding: whether it knows `shardSelector`, which is alpha in 1.36; without, it is ignored.
         bookmark_interval: seconds between the bookmarks of a watch.
-        max_inflight: requests other than watches that may run at once; one more is answered with 429.
+        max_inflight: reading requests that may run at once, watches only until they have begun; one more is
+            answered with 429. Who is in `system:masters`, as `admin` is with RBAC, is never made to wait.
+        max_mutating_inflight: the same for writing requests.
+        audit: a file to append the audit log to, as `RequestLog.stream_audit` does.
         page_ttl: seconds after which a page token expires.
         strict_namespaces: refuse objects in namespaces that do not exist.
         controllers: whether what is deleted takes along what it should, in the same step: dependents by the
@@ -108,12 +116,14 @@ class ApiServer:
         self,
         *,
         token: str | Iterable[str] | None = None,
+        authorization: Authorization = "authenticated",
         history: int = 10_000,
         gone: str = "event",
         streaming_list: bool = True,
         sharding: bool = False,
         bookmark_interval: float = 60.0,
         max_inflight: int | None = None,
+        max_mutating_inflight: int | None = None,
         page_ttl: float = 300.0,
         strict_namespaces: bool = False,
         controllers: bool | Iterable[str] = True,
@@ -123,6 +133,7 @@ class ApiServer:
         now: Callable[[], float] = time.time,
         random: Random | None = None,
         journal: str | Path | None = None,
+        audit: str | Path | None = None,
         state: ApiState | None = None,
     ) -> None:
         if gone not in ("event", "status"):
@@ -140,15 +151,24 @@ class ApiServer:
         )
         self.journal = None if journal is None else Journal.open(journal, self.state)
         tokens = [] if token is None else [token] if isinstance(token, str) else list(token)
-        self.access = Access(tokens)
+        self.access = Access(self.state, tokens, authorization=authorization)
+        self.flows = Flows(self.state)
+        if authorization == "rbac":
+            bootstrap_flows(self.state)
         self.faults = Faults()
-        self.requests = RequestLog()
+        self.requests = RequestLog(seed=self.state.random.getrandbits(80))
+        if audit is not None:
+            self.requests.stream_audit(audit)
+        self.metrics = Metrics()
         self.activity = Activity()
-        self.max_inflight = max_inflight
+        self._inflight = Inflight(read_only=max_inflight, mutating=max_mutating_inflight)
         self.bookmark_interval = bookmark_interval
-        self.inflight = 0
         self.routes = Routes(
-            self.state, self.access, gone=gone, streaming_list=streaming_list, sharding=sharding
+            self.state,
+            Reviews(self.state, self.access),
+            gone=gone,
+            streaming_list=streaming_list,
+            sharding=sharding,
         )
         self.epoch: Epoch | None = None
         self._watching: list[tuple[str, int, asyncio.Future[None]]] = []
@@ -160,6 +180,11 @@ class ApiServer:
     def url(self) -> str:
         """The base URL, without a slash at its end."""
         raise NotImplementedError("a server without a way in has no URL")
+
+    @property
+    def inflight(self) -> int:
+        """How many requests run now, watches only until they have begun."""
+        return self._inflight.total
 
     # --- objects, for tests: at once, and without asking for access --------------------------------------
 
@@ -375,7 +400,7 @@ class ApiServer:
 
     # --- one exchange ------------------------------------------------------------------------------------
 
-    async def exchange(self, call: Call, *, certificate: bool = False) -> Reply:
+    async def exchange(self, call: Call) -> Reply:
         """Answer *call*. Raises `Reset` where the connection is to be reset without an answer.
 
         Cancelled: the request counts as come, nothing of it goes on.
@@ -385,24 +410,19 @@ class ApiServer:
             raise Reset
         info = RequestInfo.of(call)
         loop = asyncio.get_running_loop()
-        record = RequestRecord(
-            info.verb,
-            info.resource,
-            info.namespace,
-            info.name,
-            info.subresource,
-            info.path,
-            dict(call.query),
-            call.headers.get("user-agent", ""),
-            loop.time(),
-        )
+        record = self._record(call, info, loop.time())
         self.activity.begins(record)
         self.requests.arrived(record)
-        counted = info.verb != "watch"
-        full = counted and self.max_inflight is not None and self.inflight >= self.max_inflight
-        self.inflight += counted
+        kind = kind_of(info.verb)
+        seated = self._inflight.enter(kind, exempt=record.priority_level == EXEMPT)
         answer: Answer | None = None
         finished = False
+
+        def leave() -> None:
+            nonlocal seated
+            if seated:
+                seated = False
+                self._inflight.leave(kind)
 
         def finish() -> None:
             nonlocal finished
@@ -410,19 +430,28 @@ class ApiServer:
                 return
             finished = True
             record.end = loop.time()
-            self.inflight -= counted
+            leave()
             if answer is not None and answer.watch is not None and answer.resource is not None:
                 self.state.unwatch(answer.resource, answer.watch)
+            self.requests.ended(record)
+            self.metrics.ended(record, long_running=answer is not None and answer.watch is not None)
             self.activity.ends(record)
 
         try:
             fault = self.faults.take(record)
             if fault is not None:
                 await self._before(fault, epoch, record)
-            answer = self._answer(call, info, certificate, fault, full=full)
+            full = not seated
+            answer = self._answer(call, record, fault, full=full)
             if answer.awaits:
                 await self._reached(answer.awaits, epoch)
-                answer = self._answer(call, info, certificate, fault, full=full)
+                answer = self._answer(call, record, fault, full=full)
+            answer.headers["Audit-Id"] = record.audit_id
+            record.began, record.refused = loop.time(), answer.refusal
+            record.objects = answer.objects
+            if answer.watch is not None:  # it has begun, and is no longer in the way of others
+                leave()
+                self.metrics.began(record)
             self.requests.answered(record, answer.status)
             chunks = self._body(answer, fault, epoch, record)
         except BaseException:
@@ -450,32 +479,58 @@ class ApiServer:
         if fault.refuse or epoch.killed or fault.hang:
             raise Reset
 
-    def _answer(
-        self, call: Call, info: RequestInfo, certificate: bool, fault: Fault | None, *, full: bool
-    ) -> Answer:
-        if full:
-            return _with_flow_headers(Answer.refused(too_many_requests()))
+    def _record(self, call: Call, info: RequestInfo, start: float) -> RequestRecord:
+        """The record of *call*, with who makes it."""
+        caller = self.access.identify(call)
+        record = RequestRecord(
+            info,
+            call.method,
+            dict(call.query),
+            call.headers.get("user-agent", ""),
+            start,
+            self.state.now(),
+            caller.user,
+            caller.impersonator,
+            call.address,
+            call.headers.get("audit-id", ""),
+            refused=caller.refused,
+            applies=call.headers.get("content-type", "").startswith("application/apply-patch"),
+        )
+        if caller.user is not None:
+            flow = self.flows.of(caller.user, Attributes.of(info))
+            record.flow_schema, record.priority_level = flow.schema, flow.level
+        return record
+
+    def _answer(self, call: Call, record: RequestRecord, fault: Fault | None, *, full: bool) -> Answer:
+        answer = self._answered(call, record, fault, full=full)
+        if record.flow_schema and (answer.refusal is None or answer.refusal.code != 401):
+            answer.headers |= self.flows.headers(Flow(record.flow_schema, record.priority_level))
+        return answer
+
+    def _answered(self, call: Call, record: RequestRecord, fault: Fault | None, *, full: bool) -> Answer:
+        caller = self.access.identify(call)
+        if full and caller.user is not None:
+            self.metrics.rejected(record)
+            return Answer.refused(too_many_requests())
         if fault is not None and (fault.status is not None or fault.chunks is not None):
             return _scripted(fault)
-        try:
-            user = self.access.user_of(call, certificate=certificate)
-            if not info.plural:
-                self.access.authorize(user, info, None)
-        except Refused as refused:
-            return Answer.refused(refused)
-        if info.path == "/metrics" and call.method == "GET":
+        if caller.user is None or caller.refused is not None:
+            return Answer.refused(caller.refused or unauthorized())
+        asked = Attributes.of(record.info)
+        decision = self.access.authorizer.decide(caller.user, asked)
+        record.allowed, record.reason = decision.allowed, decision.reason
+        if not decision.allowed:
+            return Answer.refused(forbidden(caller.user, asked, decision.reason))
+        if record.path == "/metrics" and call.method == "GET":
             return Answer.text(self._metrics())
-        return _with_flow_headers(self.routes.answer(call, info, user))
+        return self.routes.answer(call, record.info, caller.user)
 
     def _metrics(self) -> str:
-        served = {str(one): one for one in self.state.resources}
-        return metrics_text(
-            self.requests.totals,
-            inflight=self.inflight,
-            watches={name: count for name, one in served.items() if (count := len(self.state.watchers(one)))},
-            objects={
-                name: count for name, one in served.items() if (count := len(self.state.collection(one)))
-            },
+        stored = {one: len(self.state.collection(one)) for one in self.state.resources}
+        return self.metrics.text(
+            inflight=self._inflight,
+            objects={one: count for one, count in stored.items() if count},
+            audit_events=self.requests.audit_events,
         )
 
     async def _body(
@@ -546,6 +601,7 @@ class ApiServer:
         while True:
             ready.clear()
             if frames := watch.take():
+                record.objects += frames.count(b"\n")
                 yield frames
             elif watch.end_bookmark is not None:
                 watch.end_bookmark = None
@@ -567,6 +623,11 @@ class ApiServer:
 
     # --- life --------------------------------------------------------------------------------------------
 
+    def _close_files(self) -> None:
+        if self.journal is not None:
+            self.journal.close()
+        self.requests.close()
+
     def _begin(self) -> None:
         self.epoch = Epoch()
 
@@ -578,12 +639,6 @@ class ApiServer:
             self._changed.tell()
             self.epoch = None
         self.state.end_watches()
-
-
-def _with_flow_headers(answer: Answer) -> Answer:
-    answer.headers["X-Kubernetes-Pf-Flowschema-Uid"] = _FLOW_SCHEMA
-    answer.headers["X-Kubernetes-Pf-Prioritylevel-Uid"] = _PRIORITY_LEVEL
-    return answer
 
 
 def _scripted(fault: Fault) -> Answer:

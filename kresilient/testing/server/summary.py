@@ -9,7 +9,8 @@ from itertools import islice
 from typing import Final
 
 from .faults import Fault
-from .requests import RequestLog, RequestRecord
+from .request_log import RequestLog
+from .requests import RequestRecord
 
 __all__ = ["summary"]
 

@@ -1,0 +1,151 @@
+"""Who comes in, and what they may do: the credentials that are good now, and the way of deciding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from ..requests import Call
+from ..state import ApiState
+from ..statuses import Refused, unauthorized
+from ..users import ANONYMOUS, AUTHENTICATED, MASTERS, User, authenticated_groups
+from .authorization import Authorizer, Everybody, Roles
+from .bootstrap import bootstrap
+from .impersonation import impersonated
+from .rbac import Rbac
+
+__all__ = ["Access", "Authorization", "Identity"]
+
+Authorization = Literal["authenticated", "rbac"]
+_ADMIN_TOKEN: Final = "admin-token"  # noqa: S105  # no secret: the server is this test's own
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who makes a request.
+
+    Attributes:
+        user: whose rights count; None where the credentials are bad.
+        impersonator: who acts as *user*, having shown their own credentials; None where nobody does.
+        refused: what to answer where that is as far as it goes: 401, or 403 for an impersonation.
+    """
+
+    user: User | None
+    impersonator: User | None = None
+    refused: Refused | None = None
+
+
+class Access:
+    """The credentials that are accepted now, and what each user may do.
+
+    Without a token, and without RBAC, everybody is let in as `admin`. What is accepted or revoked holds for
+    the requests that come from then on.
+
+    Args:
+        state: where roles and bindings are.
+        tokens: bearer tokens of `admin`.
+        authorization: `"authenticated"`: everybody with good credentials may do everything; `"rbac"`: as the
+            roles and bindings in *state* say, which then has the default ones. `admin` is in
+            `system:masters` there, and has a token in any case.
+    """
+
+    def __init__(
+        self,
+        state: ApiState,
+        tokens: Iterable[str] = (),
+        *,
+        authorization: Authorization = "authenticated",
+    ) -> None:
+        if authorization not in ("authenticated", "rbac"):
+            raise ValueError(f'authorization must be "authenticated" or "rbac", not {authorization!r}')
+        rbac = authorization == "rbac"
+        self.authorizer: Authorizer = Roles(Rbac(state)) if rbac else Everybody()
+        self._admin_groups = (MASTERS, AUTHENTICATED) if rbac else (AUTHENTICATED,)
+        self._admin = self.user("admin")
+        self._tokens: dict[str, User] = {}
+        self._open = True
+        given = list(tokens)
+        if rbac:
+            bootstrap(state)
+            given = given or [_ADMIN_TOKEN]
+        for token in given:
+            self.accept(token)
+
+    # --- tokens ------------------------------------------------------------------------------------------
+
+    @property
+    def token(self) -> str | None:
+        """A token that is good now: the newest of `admin`, else the newest; None where there is none."""
+        admins = (token for token, user in reversed(self._tokens.items()) if user.name == "admin")
+        return next(admins, None) or next(reversed(self._tokens), None)
+
+    def accept(
+        self,
+        token: str,
+        *,
+        user: str = "admin",
+        uid: str = "",
+        groups: Iterable[str] | None = None,
+        extra: Mapping[str, Iterable[str]] | None = None,
+    ) -> None:
+        """Let *token* in, as *user*, from now on; whoever has none is nobody from then on.
+
+        `system:authenticated` is added to the *groups*. Without any, `admin` is whoever may do everything.
+        """
+        self._tokens.pop(token, None)
+        self._tokens[token] = self.user(user, uid=uid, groups=groups, extra=extra)
+        self._open = False
+
+    def revoke(self, token: str) -> None:
+        """No longer accept *token*; requests that run go on. Idempotent."""
+        self._tokens.pop(token, None)
+
+    def replace(
+        self, token: str, *, user: str = "admin", uid: str = "", groups: Iterable[str] | None = None
+    ) -> None:
+        """Accept *token* alone, as `accept` does."""
+        self._tokens.clear()
+        self.accept(token, user=user, uid=uid, groups=groups)
+
+    def user(
+        self,
+        name: str,
+        *,
+        uid: str = "",
+        groups: Iterable[str] | None = None,
+        extra: Mapping[str, Iterable[str]] | None = None,
+    ) -> User:
+        """The user that somebody with good credentials of *name* is."""
+        if groups is None:
+            groups = self._admin_groups if name == "admin" else ()
+        kept = {key: tuple(values) for key, values in (extra or {}).items()}
+        return User(name, uid, authenticated_groups(groups), kept)
+
+    def user_of_token(self, token: str) -> User | None:
+        """Whose *token* is; None for one that is not good."""
+        return self._tokens.get(token)
+
+    # --- requests ----------------------------------------------------------------------------------------
+
+    def identify(self, call: Call) -> Identity:
+        """Who makes *call*."""
+        user = None
+        try:
+            user = self._authenticate(call)
+            acting = impersonated(call, user, self.authorizer.decide)
+        except Refused as refused:
+            return Identity(user, refused=refused)
+        return Identity(user) if acting is None else Identity(acting, user)
+
+    def _authenticate(self, call: Call) -> User:
+        if call.certificate is not None:
+            return call.certificate
+        kind, _, token = call.headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer" and token.strip():
+            user = self.user_of_token(token.strip())
+            if user is not None:
+                return user
+            if not self._open:
+                raise unauthorized()
+        return self._admin if self._open else ANONYMOUS

@@ -1,0 +1,158 @@
+"""The reviews: who somebody is and what they may do, asked of the server as objects that are not stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from ..go_words import quote
+from ..kinds import ApiResource
+from ..objects import empty_object, ordered, read_object, timestamp
+from ..ownership import managed as ownership
+from ..ownership.fieldset import FieldSet
+from ..ownership.managed import Manager, Managers
+from ..state import ApiState
+from ..statuses import Cause, bad_request, invalid
+from ..users import User
+from ..writing import Write
+from .access import Access
+from .attributes import Attributes
+from .rbac import Rule
+
+__all__ = ["AUDIENCE", "REVIEWS", "Reviews"]
+
+AUDIENCE: Final = "https://kubernetes.default.svc"
+"""Whom the server's own tokens are for."""
+REVIEWS: Final = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
+"""The groups whose resources are reviews."""
+
+
+class Reviews:
+    """Answers reviews with what *access* decides."""
+
+    def __init__(self, state: ApiState, access: Access) -> None:
+        self._state = state
+        self._access = access
+
+    def answer(
+        self, resource: ApiResource, body: Mapping[str, Any], user: User, *, namespace: str, write: Write
+    ) -> dict[str, Any]:
+        """The review *body* of *user* with its status. Raises `Refused`: 400, or 422 for a spec that asks
+        for nothing."""
+        asked = read_object(resource, body, write)
+        spec = asked.get("spec") or {}
+        match resource.plural:
+            case "selfsubjectreviews":
+                made = {"creationTimestamp": timestamp(self._state.now())}
+                return _shown(resource, {"metadata": made, "status": {"userInfo": user.info()}})
+            case "selfsubjectrulesreviews":
+                # Neither the spec nor the metadata of what was asked come back.
+                return _shown(resource, {"status": self._rules(user, str(spec.get("namespace") or ""))})
+            case "tokenreviews":
+                status = self._token(spec)
+            case "localsubjectaccessreviews":
+                status = self._local(resource, asked, spec, namespace)
+            case "selfsubjectaccessreviews":
+                status = self._access_review(resource, spec, user)
+            case _:
+                status = self._access_review(resource, spec, None)
+        metadata = {**(asked.get("metadata") or {}), "managedFields": self._managed(resource, asked, write)}
+        return _shown(resource, {**asked, "metadata": metadata, "status": status})
+
+    def _token(self, spec: Mapping[str, Any]) -> dict[str, Any]:
+        token = spec.get("token")
+        if not token:
+            raise bad_request("token is required for TokenReview in authentication")
+        audiences = [one for one in spec.get("audiences") or [AUDIENCE] if one == AUDIENCE]
+        found = self._access.user_of_token(str(token)) if audiences else None
+        if found is None:
+            return {"user": {}, "error": "invalid bearer token"}
+        return {"authenticated": True, "user": found.info(), "audiences": audiences}
+
+    def _access_review(
+        self, resource: ApiResource, spec: Mapping[str, Any], user: User | None
+    ) -> dict[str, Any]:
+        causes: list[Cause] = []
+        on_resource, on_path = (spec.get(f"{kind}Attributes") for kind in ("resource", "nonResource"))
+        if on_resource is not None and on_path is not None:
+            said = f"{_found(on_path)}: cannot be specified in combination with resourceAttributes"
+            causes.append(("FieldValueInvalid", said, "spec.nonResourceAttributes"))
+        if on_resource is None and on_path is None:
+            said = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
+            causes.append(("FieldValueInvalid", f'Invalid value: "null": {said}', "spec.resourceAttributes"))
+        if user is None and not spec.get("user") and not spec.get("groups"):
+            said = 'Invalid value: "": at least one of user or group must be specified'
+            causes.append(("FieldValueInvalid", said, "spec.user"))
+        if causes:
+            raise invalid(resource, "", *causes)
+        if user is None:
+            extra = {key: tuple(values) for key, values in (spec.get("extra") or {}).items()}
+            groups = tuple(spec.get("groups") or ())
+            user = User(spec.get("user") or "", spec.get("uid") or "", groups, extra)
+        decision = self._access.authorizer.decide(user, Attributes.reviewed(spec))
+        return {"allowed": decision.allowed} | ({"reason": decision.reason} if decision.reason else {})
+
+    def _local(
+        self, resource: ApiResource, asked: Mapping[str, Any], spec: Mapping[str, Any], namespace: str
+    ) -> dict[str, Any]:
+        named = (asked.get("metadata") or {}).get("namespace") or namespace
+        if named != namespace:
+            raise bad_request(
+                "the namespace of the provided object does not match the namespace sent on the request"
+            )
+        if spec.get("nonResourceAttributes") is not None:
+            said = f"{_found(spec['nonResourceAttributes'])}: disallowed on this kind of request"
+            raise invalid(resource, "", ("FieldValueInvalid", said, "spec.nonResourceAttributes"))
+        if (spec.get("resourceAttributes") or {}).get("namespace", "") != namespace:
+            raise bad_request(f"spec.resourceAttributes.namespace must match namespace: {namespace}")
+        return self._access_review(resource, spec, None)
+
+    def _rules(self, user: User, namespace: str) -> dict[str, Any]:
+        if not namespace:
+            raise bad_request("no namespace on request")
+        found = self._access.authorizer.rules(user, namespace)
+        status: dict[str, Any] = {
+            "resourceRules": [_on_resources(rule) for rule in found.rules if rule.resources],
+            "nonResourceRules": [_on_paths(rule) for rule in found.rules if rule.non_resource_urls],
+            "incomplete": False,
+        }
+        if found.faults:
+            faults = found.faults
+            status["evaluationError"] = faults[0] if len(faults) == 1 else f"[{', '.join(faults)}]"
+        return status
+
+    def _managed(self, resource: ApiResource, asked: Mapping[str, Any], write: Write) -> list[dict[str, Any]]:
+        return ownership.updated(
+            resource.type,
+            empty_object(resource),
+            asked,
+            Managers(),
+            manager=Manager(write.manager, "Update", resource.api_version),
+            ignored=FieldSet(),
+            time=timestamp(self._state.now()),
+        ).written()
+
+
+def _found(attributes: Mapping[str, Any]) -> str:
+    """The attributes of a path as Go prints them in a fault."""
+    path, verb = (quote(attributes.get(key, "")) for key in ("path", "verb"))
+    return f"Invalid value: authorization.NonResourceAttributes{{Path:{path}, Verb:{verb}}}"
+
+
+def _on_resources(rule: Rule) -> dict[str, Any]:
+    shown = {
+        "verbs": rule.verbs,
+        "apiGroups": rule.api_groups,
+        "resources": rule.resources,
+        "resourceNames": rule.resource_names,
+    }
+    return {key: list(value) for key, value in shown.items() if value}
+
+
+def _on_paths(rule: Rule) -> dict[str, Any]:
+    return {"verbs": list(rule.verbs), "nonResourceURLs": list(rule.non_resource_urls)}
+
+
+def _shown(resource: ApiResource, obj: Mapping[str, Any]) -> dict[str, Any]:
+    rest = {key: value for key, value in ordered(resource, obj).items() if key not in ("kind", "apiVersion")}
+    return {"kind": resource.kind, "apiVersion": resource.api_version} | rest
