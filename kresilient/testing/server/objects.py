@@ -6,7 +6,6 @@ What depends on one kind is in `builtin`, for custom resources in their schema.
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,7 +15,9 @@ from typing import Any, Final
 from . import wire
 from .builtin import admission, strategy
 from .builtin.defaults import default
-from .builtin.validation import check_new, check_update
+from .builtin.validation import check_new, check_update, name_rule
+from .builtin.validation.names import dns_subdomain
+from .causes import invalid_value
 from .forms import ordered_metadata
 from .kinds import ApiResource
 from .ownership import managed as ownership
@@ -49,21 +50,6 @@ _SERVER_SET: Final = (
     "selfLink",
 )
 _SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
-
-_SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*\Z")
-_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
-_SUBDOMAIN_RULE: Final = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must "
-    "start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
-    r"'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
-)
-_LABEL_RULE: Final = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start "
-    "and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
-    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
-)
-_LABEL_NAMED: Final = frozenset({("", "namespaces"), ("", "services")})
-_PATH_NAMED: Final = frozenset({"rbac.authorization.k8s.io"})
 
 
 def timestamp(seconds: float) -> str:
@@ -230,29 +216,13 @@ def _name(resource: ApiResource, metadata: dict[str, Any], random: Random) -> No
             )
         name = base[:58] + "".join(random.choices(_SUFFIX_ALPHABET, k=5))
         metadata["name"] = name
-    if fault := _name_fault(resource, name):
-        quoted = wire.encode(name).decode()
-        cause: Cause = ("FieldValueInvalid", f"Invalid value: {quoted}: {fault}", "metadata.name")
-        raise invalid(resource, name, cause)
+    if faults := list(name_rule(resource)(name)):
+        raise invalid(resource, name, *(invalid_value("metadata.name", name, fault) for fault in faults))
 
 
 def name_fault(name: str) -> str:
     """What keeps *name* from being a subdomain as RFC 1123 has it, empty where it is one."""
-    if len(name) > 253:
-        return "must be no more than 253 characters"
-    return "" if _SUBDOMAIN.match(name) else _SUBDOMAIN_RULE
-
-
-def _name_fault(resource: ApiResource, name: str) -> str:
-    if resource.group in _PATH_NAMED:
-        if name in (".", ".."):
-            return f"may not be '{name}'"
-        return next((f"may not contain '{char}'" for char in "/%" if char in name), "")
-    if resource.storage in _LABEL_NAMED:
-        if len(name) > 63:
-            return "must be no more than 63 characters"
-        return "" if _LABEL.match(name) else _LABEL_RULE
-    return name_fault(name)
+    return next(dns_subdomain(name), "")
 
 
 # --- change ------------------------------------------------------------------------------------------
