@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -204,6 +205,42 @@ class TestInMemory:
         for response in responses:
             await response.close()
         await server.settled(timeout=0.001)
+
+    @pytest.mark.parametrize("seed", range(15))
+    async def test_whatever_the_pace_of_its_readers_each_has_all_that_concerns_it(
+        self, server: MemoryApiServer, seed: int
+    ) -> None:
+        chance = random.Random(seed)
+        written: dict[str, set[str]] = {f"n{number}": set() for number in range(5)}
+        read: list[tuple[str, set[str]]] = []
+
+        async def reads(node: str, seen: set[str]) -> None:
+            query = (("watch", "1"), ("fieldSelector", f"spec.nodeName={node}"))
+            request = Request("GET", PODS, query, streaming=True, timeout=None)
+            async with await server.transport().send(request) as response:
+                async for piece in response.chunks():
+                    seen.update(json.loads(line)["object"]["metadata"]["name"] for line in piece.splitlines())
+                    await asyncio.sleep(chance.choice((0.0, 0.001, 3.0)))
+
+        for number in range(20):
+            read.append((f"n{number % 5}", set()))
+        tasks = [asyncio.create_task(reads(*one)) for one in read]
+        await server.watchers("v1/pods", 20)
+        for number in range(60):
+            node = chance.choice(list(written))
+            pod = a_pod(f"p{number}")
+            pod["spec"]["nodeName"] = node
+            server.create("v1/pods", pod)
+            written[node].add(f"p{number}")
+            if chance.random() < 0.3:
+                await server.settled(timeout=1000.0)
+                assert all(seen == written[node] for node, seen in read)
+            elif chance.random() < 0.3:
+                await asyncio.sleep(chance.random())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert server.watch_count("v1/pods") == 0
 
     async def test_an_informer_has_taken_in_what_a_settled_server_sent(self, server: MemoryApiServer) -> None:
         """In memory the client asks for the next piece once it has dealt with the last."""
