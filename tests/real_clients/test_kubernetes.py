@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime
 import threading
 import time
@@ -250,8 +251,11 @@ async def test_the_informer_comes_through_an_expired_watch(
         assert sorted(informer.cache.list_keys()) == ["default/first", "default/second"]
         assert apiserver.requests.count(verb="list", resource="v1/pods") >= 2
     finally:
-        apiserver.state.end_watches()  # its stop waits for the stream to end
-        await blocking(informer.stop)
+        stopping = asyncio.create_task(blocking(informer.stop))
+        while not stopping.done():  # it waits for its stream to end, and may open another
+            apiserver.state.end_watches()
+            await asyncio.sleep(0.01)
+        await stopping
 
 
 async def test_a_leader_that_cannot_renew_its_lease_stops_leading(
