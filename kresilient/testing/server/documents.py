@@ -21,6 +21,7 @@ class Document:
     media_type: str = "application/json"
     etag: str = ""
     headers: tuple[tuple[str, str], ...] = ()
+    status: int = 200
 
     @classmethod
     def json(cls, value: Any, **more: Any) -> Document:

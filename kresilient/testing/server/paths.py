@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from . import statuses
 from .discovery import VERSION, Discovery
 from .documents import Document
 from .health import health
 from .kinds import Registry
-from .openapi import openapi_document, openapi_root
+from .openapi.publisher import OpenApi
 from .requests import Call, RequestInfo
 
 __all__ = ["Paths"]
 
 
 class Paths:
-    """What is served beside the resources of *registry*."""
+    """What is served beside the resources of *registry*; *now* is the wall clock in seconds."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, now: Callable[[], float]) -> None:
         self._registry = registry
         self._discovery = Discovery(registry)
+        self._openapi = OpenApi(registry, now)
 
     def document(self, call: Call, info: RequestInfo, address: str) -> Document:
         """What is served under the path of *call*, by a server at *address* (`host:port`).
@@ -48,16 +49,19 @@ class Paths:
                 return self._discovery.group(accept, group)
             case ["apis", group, version]:
                 return self._discovery.resources(accept, group, version)
+            case ["openapi", "v2"]:
+                return self._openapi.version_2(accept)
             case ["openapi", "v3"]:
-                return Document.json(openapi_root(self._registry))
+                return self._openapi.root(accept)
             case ["openapi", "v3", "api", version]:
-                return Document.json(openapi_document(self._registry, "", version))
+                return self._openapi.version_3(accept, "", version, call.query.get("hash", ""))
             case ["openapi", "v3", "apis", group, version]:
-                return Document.json(openapi_document(self._registry, group, version))
+                return self._openapi.version_3(accept, group, version, call.query.get("hash", ""))
         raise statuses.unknown_path()
 
     def _paths(self) -> Iterator[str]:
-        yield from ("/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v3", "/readyz", "/version")
+        yield from ("/api", "/apis", "/healthz", "/livez", "/metrics", "/readyz", "/version")
+        yield from ("/openapi/v2", "/openapi/v3")
         for group, versions in self._registry.groups().items():
             base = f"/apis/{group}" if group else "/api"
             if group:

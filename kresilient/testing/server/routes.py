@@ -53,7 +53,7 @@ class Routes:
         self.reviews = reviews
         self.reading = Reading(state, gone=gone, streaming_list=streaming_list, sharding=sharding)
         self.address = address
-        self.paths = Paths(state.resources)
+        self.paths = Paths(state.resources, lambda: state.now())
 
     def answer(self, call: Call, info: RequestInfo, user: User) -> Answer:
         """The answer to *call*; every failure is an answer too."""
@@ -121,7 +121,7 @@ class Routes:
             headers["ETag"] = found.etag
             if call.headers.get("if-none-match") == found.etag:
                 return Answer(304, headers=headers)
-        return Answer(body=[found.body], headers=headers)
+        return Answer(found.status, [found.body], headers)
 
     # --- reading -----------------------------------------------------------------------------------------
 
