@@ -1,0 +1,73 @@
+"""What the server says of itself: its version, its health, its metrics; and paths that lead nowhere."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from .api import Api
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
+
+
+async def resources(api: Api, path: str) -> dict[str, dict[str, Any]]:
+    """What the group version at *path* serves, by name."""
+    body = (await api.get(path)).ok(200)
+    assert body["kind"] == "APIResourceList"
+    return {one["name"]: one for one in body["resources"]}
+
+
+# --- version and health ------------------------------------------------------------------------------------
+
+
+async def test_a_version_has_a_major_and_a_minor_number(api: Api) -> None:
+    """Recorded: 01 version"""
+    body = (await api.get("/version")).ok(200)
+    assert body["major"] == "1"
+    assert re.fullmatch(r"\d+\+?", body["minor"])
+    assert {"gitVersion", "gitCommit", "gitTreeState", "buildDate", "goVersion", "platform"} <= body.keys()
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/livez", "/readyz", "/healthz/ping", "/livez/ping"])
+async def test_a_server_that_is_well_says_ok(api: Api, path: str) -> None:
+    """Recorded: 01 healthz"""
+    answer = await api.get(path)
+    assert (answer.status, answer.text) == (200, "ok")
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+# --- what is not there -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/nope", "/apis/nope.example.com/v1/things"])
+async def test_a_path_that_leads_nowhere_is_plain_text(api: Api, path: str) -> None:
+    """Recorded: 01 unknown path"""
+    answer = await api.get(path)
+    assert (answer.status, answer.text) == (404, "404 page not found\n")
+    assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+async def test_a_resource_that_is_not_served_is_not_found(api: Api) -> None:
+    """Recorded: 01 unknown resource"""
+    status = (await api.get(api.path("v1/gizmos"))).refused(
+        404, "NotFound", "the server could not find the requested resource"
+    )
+    assert status["details"] == {}
+
+
+async def test_a_method_that_a_path_does_not_take_is_not_allowed(api: Api) -> None:
+    """Recorded: 01 method not allowed"""
+    answer = await api.post(api.path("v1/configmaps", "x"), {"metadata": {"name": "x"}})
+    answer.refused(405, "MethodNotAllowed", "the server does not allow this method on the requested resource")
+
+
+async def test_an_answer_names_the_flow_it_was_let_through_by(api: Api) -> None:
+    """KEP-1040: priority and fairness"""
+    headers = (await api.get(api.path("v1/configmaps"), limit=1)).headers
+    for name in ("X-Kubernetes-Pf-Flowschema-Uid", "X-Kubernetes-Pf-Prioritylevel-Uid"):
+        assert re.fullmatch(r"[0-9a-f-]{36}", headers[name])
