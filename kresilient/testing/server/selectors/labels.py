@@ -61,7 +61,7 @@ def _tokens(text: str) -> Iterator[Token]:
             return
         if text[at] in _SPECIAL:
             end = at + 1
-            while text[at : end + 1] in _LONG:
+            while end < len(text) and text[at : end + 1] in _LONG:
                 end += 1
             yield text[at:end], text[at:end]
         else:
