@@ -85,7 +85,7 @@ class Api(Client):
 
 
 async def eventually(
-    ask: Callable[[], Awaitable[Asked]], good: Callable[[Asked], bool], *, within: float = 20.0
+    ask: Callable[[], Awaitable[Asked]], good: Callable[[Asked], bool], *, within: float = 5.0
 ) -> Asked:
     """The first answer of *ask* that is *good*: nobody is told when a part of a server has followed another.
 

@@ -101,3 +101,25 @@ async def test_a_review_of_my_own_access_allows_what_i_may(api: Api) -> None:
 async def test_the_masters_may_everything(api: Api) -> None:
     """Kubernetes documentation: Using RBAC Authorization, system:masters"""
     assert await may(api, api.name(), ("system:masters",), verb="delete", group="x.example.com", resource="y")
+
+
+async def test_a_review_of_access_needs_a_user_or_a_group(api: Api) -> None:
+    """Source: pkg/apis/authorization/validation/validation.go"""
+    path = f"{AUTHORIZATION}/subjectaccessreviews"
+    body = {"spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}}
+    status = (await api.post(path, body)).refused(422, "Invalid")
+    assert [cause["field"] for cause in status["details"]["causes"]] == ["spec.user"]
+
+
+async def test_a_review_of_access_is_of_a_resource_or_a_path(api: Api) -> None:
+    """Source: pkg/apis/authorization/validation/validation.go"""
+    path = f"{AUTHORIZATION}/selfsubjectaccessreviews"
+    (await api.post(path, {"spec": {}})).refused(422, "Invalid")
+
+
+async def test_a_local_review_is_of_its_own_namespace(api: Api) -> None:
+    """Source: pkg/apis/authorization/validation/validation.go"""
+    path = api.path("authorization.k8s.io/v1/localsubjectaccessreviews")
+    attributes = {"verb": "get", "resource": "pods", "namespace": "other"}
+    answer = await api.post(path, {"spec": {"user": "u", "resourceAttributes": attributes}})
+    assert answer.status in (400, 422), answer.text

@@ -259,6 +259,48 @@ async def test_labels_and_annotations_are_kept(api: Api) -> None:
     assert made["metadata"]["annotations"] == {"x": "any text {}"}
 
 
+@pytest.mark.parametrize(
+    ("metadata", "field"),
+    [
+        ({"labels": {"a": "b c"}}, "metadata.labels"),
+        ({"labels": {"a/b/c": "d"}}, "metadata.labels"),
+        ({"labels": {"a": "x" * 64}}, "metadata.labels"),
+        ({"annotations": {"a b": "c"}}, "metadata.annotations"),
+        ({"annotations": {"a": "x" * 262_144}}, "metadata.annotations"),
+        ({"finalizers": ["example.com/a b"]}, "metadata.finalizers"),
+        ({"finalizers": ["hold"]}, "metadata.finalizers[0]"),
+        ({"finalizers": ["orphan", "foregroundDeletion"]}, "metadata.finalizers"),
+        (
+            {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "o", "uid": ""}]},
+            "metadata.ownerReferences.uid",
+        ),
+        (
+            {"ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "", "uid": "u"}]},
+            "metadata.ownerReferences.name",
+        ),
+    ],
+    ids=[
+        "label value with a space",
+        "label key with two slashes",
+        "label value of 64 characters",
+        "annotation key with a space",
+        "annotations of more than 256 KiB",
+        "finalizer with a space",
+        "finalizer without a domain",
+        "both finalizers of the garbage collector",
+        "owner without a uid",
+        "owner without a name",
+    ],
+)
+async def test_bad_metadata_is_refused_naming_the_field(
+    api: Api, metadata: dict[str, object], field: str
+) -> None:
+    """Source: apimachinery/pkg/api/validation/objectmeta.go"""
+    answer = await api.post(api.path("v1/configmaps"), {"metadata": {"name": api.name(), **metadata}})
+    status = answer.refused(422, "Invalid")
+    assert [cause["field"] for cause in status["details"]["causes"]] == [field]
+
+
 async def test_there_is_no_self_link(api: Api) -> None:
     """KEP-1164: selfLink is removed"""
     assert "selfLink" not in (await api.configmap(selfLink="/x"))["metadata"]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from secrets import token_hex
+
 import pytest
 
-from .widgets import Widgets
+from .api import Api
+from .client import collection
+from .widgets import DEFINITIONS, Widgets, definition, established
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -34,6 +38,24 @@ async def test_null_is_kept_where_it_may_be(widgets: Widgets) -> None:
     assert (await widgets.create({"size": 1, "name": None}))["spec"]["name"] is None
 
 
+async def test_unknown_fields_are_pruned_with_a_warning(widgets: Widgets) -> None:
+    """Recorded: 08 create: default, pruning, status dropped"""
+    api = widgets.api
+    body = widgets.body({"size": 1, "extra": "x"}, metadata={"name": api.name()})
+    answer = await api.post(api.path(widgets.resource), body)
+    assert "extra" not in answer.ok(201)["spec"]
+    assert answer.headers["Warning"] == '299 - "unknown field \\"spec.extra\\""'
+
+
+async def test_unknown_fields_are_refused_when_asked(widgets: Widgets) -> None:
+    """KEP-2885: server-side unknown field validation"""
+    api = widgets.api
+    body = widgets.body({"size": 1, "extra": "x"}, metadata={"name": api.name()})
+    answer = await api.post(api.path(widgets.resource), body, fieldValidation="Strict")
+    status = answer.refused(400, "BadRequest")
+    assert status["message"].endswith('strict decoding error: unknown field "spec.extra"')
+
+
 async def test_unknown_fields_stay_where_the_schema_preserves_them(widgets: Widgets) -> None:
     """Kubernetes documentation: CustomResourceDefinitions, controlling pruning"""
     free = {"any": {"thing": [1, "2", None]}}
@@ -58,6 +80,25 @@ async def test_a_refusal_names_the_kind_with_its_group(widgets: Widgets) -> None
     group = widgets.qualified.partition(".")[2]
     cause = {"reason": "FieldValueInvalid", "message": why, "field": "spec.size"}
     assert status["details"] == {"name": name, "group": group, "kind": "Widget", "causes": [cause]}
+
+
+async def test_a_rule_is_evaluated(api: Api) -> None:
+    """KEP-2876: CRD validation expression language"""
+    group = f"contract-{token_hex(4)}.example.com"
+    body = definition(group, "rulers")
+    for version in body["spec"]["versions"]:
+        size = version["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["size"]
+        size["x-kubernetes-validations"] = [{"rule": "self >= oldSelf", "message": "only grows"}]
+    (await api.post(collection(DEFINITIONS), body)).ok(201)
+    await established(api, f"rulers.{group}")
+    made = await api.create(
+        f"{group}/v1/rulers", {"apiVersion": f"{group}/v1", "kind": "Ruler", "spec": {"size": 5}}
+    )
+    path = api.path(f"{group}/v1/rulers", made["metadata"]["name"])
+    (await api.patch(path, {"spec": {"size": 6}})).ok(200)
+    status = (await api.patch(path, {"spec": {"size": 4}})).refused(422, "Invalid")
+    (cause,) = status["details"]["causes"]
+    assert (cause["field"], cause["message"].endswith("only grows")) == ("spec.size", True)
 
 
 async def test_kind_and_version_may_not_be_left_out(widgets: Widgets) -> None:
@@ -110,6 +151,28 @@ async def test_a_strategic_patch_is_not_for_custom_resources(widgets: Widgets) -
         "the body of the request was in an unknown format - accepted media types include: "
         "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
     )
+
+
+async def test_an_apply_creates_a_widget(widgets: Widgets) -> None:
+    """Recorded: 08 apply"""
+    api = widgets.api
+    name = api.name()
+    body = widgets.body({"size": 4}, metadata={"name": name})
+    answer = await api.patch(api.path(widgets.resource, name), body, "apply", fieldManager="m")
+    made = answer.ok(201)
+    assert made["spec"] == {"color": "red", "size": 4}
+    assert [one["fieldsV1"] for one in made["metadata"]["managedFields"]] == [{"f:spec": {"f:size": {}}}]
+
+
+async def test_a_list_with_keys_is_applied_item_by_item(widgets: Widgets) -> None:
+    """KEP-555: server-side apply, merge strategy"""
+    api = widgets.api
+    name = api.name()
+    path = api.path(widgets.resource, name)
+    for manager, part in (("one", "a"), ("two", "b")):
+        body = widgets.body({"size": 1, "parts": [{"name": part}]}, metadata={"name": name})
+        changed = (await api.patch(path, body, "apply", fieldManager=manager)).ok()
+    assert sorted(part["name"] for part in changed["spec"]["parts"]) == ["a", "b"]
 
 
 # --- generation, status, scale -----------------------------------------------------------------------------

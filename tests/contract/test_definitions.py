@@ -45,6 +45,26 @@ async def test_a_definition_is_named_for_its_plural_and_group(api: Api, group: s
     assert "metadata.name" in {cause["field"] for cause in status["details"]["causes"]}
 
 
+async def test_a_definition_needs_a_structural_schema(api: Api, group: str) -> None:
+    """Kubernetes documentation: CustomResourceDefinitions, specifying a structural schema"""
+    body = definition(group, "gadgets")
+    (version, _) = body["spec"]["versions"]
+    del version["selectableFields"]
+    version["schema"]["openAPIV3Schema"]["properties"]["spec"] = {"properties": {"a": {}}}
+    status = (await api.post(collection(DEFINITIONS), body)).refused(422, "Invalid")
+    assert "spec.versions[0].schema.openAPIV3Schema.properties[spec].type" in {
+        cause["field"] for cause in status["details"]["causes"]
+    }
+
+
+async def test_exactly_one_version_is_stored(api: Api, group: str) -> None:
+    """Kubernetes documentation: Versions in CustomResourceDefinitions"""
+    body = definition(group, "gadgets")
+    body["spec"]["versions"][0]["storage"] = False
+    status = (await api.post(collection(DEFINITIONS), body)).refused(422, "Invalid")
+    assert "spec.versions" in {cause["field"] for cause in status["details"]["causes"]}
+
+
 # --- reading at each version -------------------------------------------------------------------------------
 
 

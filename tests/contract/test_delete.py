@@ -156,6 +156,35 @@ async def test_what_is_being_deleted_may_still_be_changed(api: Api) -> None:
     assert (await api.patch(path, {"data": {"k": "v"}})).ok(200)["data"] == {"k": "v"}
 
 
+@pytest.mark.parametrize(
+    ("policy", "finalizer"), [("Orphan", "orphan"), ("Foreground", "foregroundDeletion")]
+)
+async def test_a_propagation_policy_is_kept_as_a_finalizer(api: Api, policy: str, finalizer: str) -> None:
+    """Kubernetes documentation: Garbage Collection, cascading deletion"""
+    name = (await api.configmap(finalizers=[HOLD]))["metadata"]["name"]
+    marked = (await api.delete(api.path("v1/configmaps", name), propagationPolicy=policy)).ok(200)
+    assert sorted(marked["metadata"]["finalizers"]) == sorted([HOLD, finalizer])
+
+
+async def test_an_unknown_propagation_policy_is_refused(api: Api) -> None:
+    """Source: apimachinery/pkg/apis/meta/v1/validation/validation.go"""
+    name = (await api.configmap())["metadata"]["name"]
+    answer = await api.delete(api.path("v1/configmaps", name), {"propagationPolicy": "Sideways"})
+    status = answer.refused(422, "Invalid")
+    assert status["message"] == (
+        'DeleteOptions.meta.k8s.io "" is invalid: propagationPolicy: Unsupported value: "Sideways": '
+        'supported values: "Foreground", "Background", "Orphan", "nil"'
+    )
+
+
+async def test_two_words_on_propagation_are_refused(api: Api) -> None:
+    """Source: apimachinery/pkg/apis/meta/v1/validation/validation.go"""
+    name = (await api.configmap())["metadata"]["name"]
+    options = {"propagationPolicy": "Orphan", "orphanDependents": True}
+    status = (await api.delete(api.path("v1/configmaps", name), options)).refused(422, "Invalid")
+    assert status["message"].endswith("orphanDependents and deletionPropagation cannot be both set")
+
+
 # --- collections -------------------------------------------------------------------------------------------
 
 
@@ -241,6 +270,12 @@ async def bound(api: Api, **spec: object) -> str:
     node = {"target": {"apiVersion": "v1", "kind": "Node", "name": f"no-{name}"}, "metadata": {"name": name}}
     (await api.post(api.path("v1/pods", name, "binding"), node)).ok(201)
     return api.path("v1/pods", name)
+
+
+async def test_the_grace_of_a_pod_is_its_own(api: Api) -> None:
+    """Kubernetes documentation: Termination of Pods"""
+    path = await bound(api, terminationGracePeriodSeconds=7)
+    assert (await api.delete(path)).ok(200)["metadata"]["deletionGracePeriodSeconds"] == 7
 
 
 async def test_a_delete_may_ask_for_another_grace(api: Api) -> None:

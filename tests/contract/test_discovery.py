@@ -130,6 +130,22 @@ async def test_a_resource_is_served(
     assert {"get", "list", "watch", "create", "update", "patch", "delete"} <= set(found["verbs"])
 
 
+@pytest.mark.parametrize(
+    ("path", "name", "kind", "verbs"),
+    [
+        ("/api/v1", "pods/status", "Pod", ["get", "patch", "update"]),
+        ("/api/v1", "pods/binding", "Binding", ["create"]),
+        ("/api/v1", "pods/eviction", "Eviction", ["create"]),
+        ("/api/v1", "namespaces/finalize", "Namespace", ["update"]),
+        ("/apis/apps/v1", "deployments/scale", "Scale", ["get", "patch", "update"]),
+    ],
+)
+async def test_a_subresource_is_served(api: Api, path: str, name: str, kind: str, verbs: list[str]) -> None:
+    """Recorded: 01 core resources"""
+    found = (await resources(api, path))[name]
+    assert (found["kind"], found["singularName"], found["verbs"]) == (kind, "", verbs)
+
+
 async def test_a_subresource_of_another_group_names_it(api: Api) -> None:
     """Recorded: 01 apps resources"""
     scale = (await resources(api, "/apis/apps/v1"))["deployments/scale"]
@@ -144,6 +160,39 @@ async def test_what_belongs_to_all_is_said_to(api: Api) -> None:
 # --- aggregated discovery ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("path", "group"), [("/api", None), ("/apis", "apps")])
+async def test_all_of_discovery_comes_at_once(api: Api, path: str, group: str | None) -> None:
+    """KEP-3352: aggregated discovery"""
+    answer = await api.get(path, accept=f"{AGGREGATED},application/json")
+    assert answer.headers["Content-Type"] == AGGREGATED
+    body = answer.ok(200)
+    assert (body["kind"], body["apiVersion"]) == ("APIGroupDiscoveryList", "apidiscovery.k8s.io/v2")
+    assert group in {one["metadata"].get("name") for one in body["items"]}
+
+
+async def test_aggregated_discovery_nests_subresources(api: Api) -> None:
+    """Recorded: 01 aggregated discovery, core"""
+    body = (await api.get("/api", accept=AGGREGATED)).ok(200)
+    found = {one["resource"]: one for one in body["items"][0]["versions"][0]["resources"]}
+    assert found["configmaps"] == {
+        "resource": "configmaps",
+        "responseKind": {"group": "", "version": "", "kind": "ConfigMap"},
+        "scope": "Namespaced",
+        "singularResource": "configmap",
+        "verbs": VERBS,
+        "shortNames": ["cm"],
+    }
+    assert {one["subresource"] for one in found["pods"]["subresources"]} >= {"status", "binding", "eviction"}
+
+
 async def test_aggregated_discovery_is_not_forced_upon_anybody(api: Api) -> None:
     """KEP-3352: aggregated discovery"""
     assert (await api.get("/api")).ok()["kind"] == "APIVersions"
+
+
+async def test_discovery_has_a_tag_by_which_it_need_not_be_sent_again(api: Api) -> None:
+    """KEP-3352: aggregated discovery"""
+    answer = await api.get("/apis", accept=AGGREGATED)
+    headers = {"If-None-Match": answer.headers["ETag"]}
+    again = await api.send("GET", "/apis", accept=AGGREGATED, headers=headers)
+    assert (again.status, again.data) == (304, b"")

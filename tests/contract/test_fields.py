@@ -18,6 +18,58 @@ def template(**spec: Any) -> dict[str, Any]:
     return {"metadata": {"labels": {"app": "c"}}, "spec": whole}
 
 
+async def test_a_field_of_another_type_is_refused(api: Api) -> None:
+    """Recorded: 02 wrong type of a field"""
+    answer = await api.post(api.path(CONFIGMAPS), {"metadata": {"name": api.name()}, "data": {"k": 1}})
+    answer.refused(
+        400,
+        "BadRequest",
+        'ConfigMap in version "v1" cannot be handled as a ConfigMap: json: cannot unmarshal number into Go '
+        "struct field ConfigMap.data of type string",
+    )
+
+
+async def test_an_unknown_field_is_dropped_with_a_warning(api: Api) -> None:
+    """Recorded: 02 unknown field, default validation"""
+    answer = await api.post(api.path(CONFIGMAPS), {"metadata": {"name": api.name()}, "bogus": 1})
+    assert "bogus" not in answer.ok(201)
+    assert answer.headers["Warning"] == '299 - "unknown field \\"bogus\\""'
+
+
+async def test_an_unknown_field_is_dropped_in_silence_when_asked(api: Api) -> None:
+    """KEP-2885: server-side unknown field validation"""
+    body = {"metadata": {"name": api.name()}, "bogus": 1}
+    answer = await api.post(api.path(CONFIGMAPS), body, fieldValidation="Ignore")
+    assert "bogus" not in answer.ok(201)
+    assert "Warning" not in answer.headers
+
+
+async def test_an_unknown_field_is_refused_when_asked(api: Api) -> None:
+    """Recorded: 02 unknown field, strict"""
+    body = {"metadata": {"name": api.name()}, "bogus": 1}
+    (await api.post(api.path(CONFIGMAPS), body, fieldValidation="Strict")).refused(
+        400,
+        "BadRequest",
+        'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: unknown field '
+        '"bogus"',
+    )
+
+
+async def test_validation_of_another_kind_is_refused(api: Api) -> None:
+    """Source: apimachinery/pkg/apis/meta/v1/validation/validation.go"""
+    body = {"metadata": {"name": api.name()}}
+    status = (await api.post(api.path(CONFIGMAPS), body, fieldValidation="Perhaps")).refused(422, "Invalid")
+    assert [cause["field"] for cause in status["details"]["causes"]] == ["fieldValidation"]
+
+
+async def test_an_unknown_field_in_a_patch_is_a_warning(api: Api) -> None:
+    """KEP-2885: server-side unknown field validation"""
+    name = (await api.configmap())["metadata"]["name"]
+    answer = await api.patch(api.path(CONFIGMAPS, name), {"bogus": 1, "data": {"k": "v"}})
+    assert answer.ok()["data"] == {"k": "v"}
+    assert answer.headers["Warning"] == '299 - "unknown field \\"bogus\\""'
+
+
 async def test_fields_are_in_the_order_of_the_type(api: Api) -> None:
     """Recorded: 02 immutable configmap"""
     body = {"data": {"k": "v"}, "immutable": True, "metadata": {"name": api.name()}, "kind": "ConfigMap"}

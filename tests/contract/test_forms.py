@@ -143,6 +143,38 @@ async def test_a_row_may_carry_nothing(api: Api) -> None:
     assert [row["object"] for row in body["rows"]] == [None]
 
 
+@pytest.mark.parametrize(
+    ("path", "columns"),
+    [
+        (
+            "v1/pods",
+            "Name Ready Status Restarts Age IP Node Nominated_Node Readiness_Gates",
+        ),
+        (
+            "apps/v1/deployments",
+            "Name Ready Up-to-date Available Age Containers Images Selector",
+        ),
+        ("apps/v1/replicasets", "Name Desired Current Ready Age Containers Images Selector"),
+        ("apps/v1/statefulsets", "Name Ready Age Containers Images"),
+        (
+            "apps/v1/daemonsets",
+            "Name Desired Current Ready Up-to-date Available Node_Selector Age Containers Images Selector",
+        ),
+        ("batch/v1/jobs", "Name Status Completions Duration Age Containers Images Selector"),
+        ("v1/services", "Name Type Cluster-IP External-IP Port(s) Age Selector"),
+        ("v1/secrets", "Name Type Data Age"),
+        ("coordination.k8s.io/v1/leases", "Name Holder Age"),
+        ("v1/events", "Last_Seen Type Reason Object Subobject Source Message First_Seen Count Name"),
+        ("rbac.authorization.k8s.io/v1/roles", "Name Created_At"),
+    ],
+)
+async def test_a_table_has_the_columns_of_its_kind(api: Api, path: str, columns: str) -> None:
+    """Source: pkg/printers/internalversion/printers.go"""
+    body = await table(api, api.path(path))
+    found = [one["name"].replace(" ", "_") for one in body["columnDefinitions"]]
+    assert found == columns.split()
+
+
 async def test_a_table_is_watched_row_by_row_and_names_its_columns_once(api: Api) -> None:
     """Recorded: 06 table"""
     label = api.name()

@@ -129,3 +129,58 @@ async def test_a_version_that_is_to_come_is_waited_for_and_then_too_large(api: A
         "retryAfterSeconds": 1,
     }
     assert answer.headers["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "message"),
+    [
+        (
+            {"resourceVersion": "abc"},
+            400,
+            'invalid resource version: resourceVersion: Invalid value: "abc": strconv.ParseUint: parsing '
+            '"abc": invalid syntax',
+        ),
+        (
+            {"resourceVersionMatch": "Exact"},
+            422,
+            'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is '
+            "forbidden unless resourceVersion is provided",
+        ),
+        (
+            {"resourceVersion": "0", "resourceVersionMatch": "Exact"},
+            422,
+            'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch '
+            '"exact" is forbidden for resourceVersion "0"',
+        ),
+        (
+            {"resourceVersion": "1", "resourceVersionMatch": "Roughly"},
+            422,
+            'ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: Unsupported value: "Roughly": '
+            'supported values: "Exact", "NotOlderThan", ""',
+        ),
+        (
+            {"sendInitialEvents": "true"},
+            422,
+            'ListOptions.meta.k8s.io "" is invalid: sendInitialEvents: Forbidden: sendInitialEvents is '
+            "forbidden for list",
+        ),
+        (
+            {"continue": "abc"},
+            400,
+            "invalid continue token: continue key is not valid: invalid character 'i' looking for beginning "
+            "of value",
+        ),
+    ],
+    ids=[
+        "version that is no number",
+        "match without version",
+        "exactly any version",
+        "unknown match",
+        "initial events of a list",
+        "token that is none",
+    ],
+)
+async def test_a_list_refuses(api: Api, query: dict[str, str], status: int, message: str) -> None:
+    """Recorded: 05 bad version"""
+    reason = "Invalid" if status == 422 else "BadRequest"
+    (await api.get(api.path(CONFIGMAPS), **query)).refused(status, reason, message)

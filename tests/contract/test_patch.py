@@ -117,6 +117,24 @@ async def test_a_dry_run_of_a_patch_answers_the_change_and_keeps_none(api: Api) 
     assert (await api.get(path)).ok() == made
 
 
+async def test_a_result_that_is_not_valid_is_refused(api: Api) -> None:
+    """Source: apiserver/pkg/registry/rest/update.go"""
+    name = (await api.configmap())["metadata"]["name"]
+    patch = {"metadata": {"labels": {"a": "b c"}}}
+    status = (await api.patch(api.path("v1/configmaps", name), patch)).refused(422, "Invalid")
+    assert {cause["field"] for cause in status["details"]["causes"]} == {"metadata.labels"}
+
+
+async def test_only_an_apply_may_be_forced(api: Api) -> None:
+    """Source: apimachinery/pkg/apis/meta/v1/validation/validation.go"""
+    name = (await api.configmap())["metadata"]["name"]
+    (await api.patch(api.path("v1/configmaps", name), {}, force="true")).refused(
+        422,
+        "Invalid",
+        'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch',
+    )
+
+
 # --- JSON patch --------------------------------------------------------------------------------------------
 
 
@@ -278,6 +296,14 @@ async def test_a_strategic_patch_merges_maps_and_removes_by_null(api: Api) -> No
     patch = {"data": {"a": None, "c": "3"}}
     changed = (await api.patch(api.path("v1/configmaps", name), patch, "strategic")).ok()
     assert changed["data"] == {"b": "2", "c": "3"}
+
+
+async def test_a_strategic_patch_puts_its_finalizers_before_those_there_are(api: Api) -> None:
+    """Source: apimachinery/pkg/util/strategicpatch/patch.go"""
+    name = (await api.configmap(finalizers=["example.com/a"]))["metadata"]["name"]
+    patch = {"metadata": {"finalizers": ["example.com/b"]}}
+    changed = (await api.patch(api.path("v1/configmaps", name), patch, "strategic")).ok()
+    assert changed["metadata"]["finalizers"] == ["example.com/b", "example.com/a"]
 
 
 async def test_a_strategic_patch_deletes_from_a_list_of_finalizers(api: Api) -> None:

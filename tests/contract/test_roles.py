@@ -30,3 +30,13 @@ async def test_a_role_is_given_to_a_service_account(api: Api) -> None:
     await api.create(f"{RBAC}/v1/rolebindings", binding)
     user = f"system:serviceaccount:{api.namespace}:{account}"
     assert await settled(api, user, verb="list", resource="configmaps")
+
+
+async def test_a_binding_keeps_its_role(api: Api) -> None:
+    """Kubernetes documentation: Using RBAC Authorization, RoleBinding and ClusterRoleBinding"""
+    ref = {"apiGroup": RBAC, "kind": "Role", "name": "a"}
+    made = await api.create(f"{RBAC}/v1/rolebindings", {"roleRef": ref, "subjects": []})
+    path = api.path(f"{RBAC}/v1/rolebindings", made["metadata"]["name"])
+    status = (await api.patch(path, {"roleRef": {"name": "b"}})).refused(422, "Invalid")
+    assert [cause["field"] for cause in status["details"]["causes"]] == ["roleRef"]
+    assert status["message"].endswith("cannot change roleRef")

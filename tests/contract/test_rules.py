@@ -18,6 +18,36 @@ def template(**spec: Any) -> dict[str, Any]:
     return {"metadata": {"labels": {"app": "c"}}, "spec": whole}
 
 
+async def test_the_data_of_a_configmap_has_a_limit(api: Api) -> None:
+    """Recorded: 02 data over 1 MiB in a configmap"""
+    name = api.name()
+    body = {"metadata": {"name": name}, "data": {"k": "x" * 1_100_000}}
+    (await api.post(api.path(CONFIGMAPS), body)).refused(
+        422, "Invalid", f'ConfigMap "{name}" is invalid: []: Too long: may not be more than 1048576 bytes'
+    )
+
+
+async def test_a_pod_needs_a_container(api: Api) -> None:
+    """Recorded: 04 pod without containers"""
+    name = api.name()
+    status = (await api.post(api.path("v1/pods"), {"metadata": {"name": name}, "spec": {}})).refused(
+        422, "Invalid", f'Pod "{name}" is invalid: spec.containers: Required value'
+    )
+    assert status["details"]["causes"] == [
+        {"reason": "FieldValueRequired", "message": "Required value", "field": "spec.containers"}
+    ]
+
+
+async def test_the_fields_of_a_pod_stay(api: Api) -> None:
+    """Recorded: 04 change an immutable pod field"""
+    name = (await api.pod())["metadata"]["name"]
+    status = (await api.patch(api.path("v1/pods", name), {"spec": {"restartPolicy": "Never"}})).refused(
+        422, "Invalid"
+    )
+    assert "Forbidden: pod updates may not change fields other than" in status["message"]
+    assert [cause["field"] for cause in status["details"]["causes"]] == ["spec"]
+
+
 async def test_the_image_of_a_pod_may_change(api: Api) -> None:
     """Recorded: 04 change an immutable pod field"""
     name = (await api.pod())["metadata"]["name"]
@@ -81,3 +111,34 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
         ["spec.template.spec.restartPolicy"],
     ),
 ]
+
+
+async def test_the_selector_of_a_deployment_stays(api: Api) -> None:
+    """Kubernetes documentation: Deployments, label selector updates"""
+    spec = {"replicas": 0, "selector": {"matchLabels": {"app": "c"}}, "template": template()}
+    name = (await api.create("apps/v1/deployments", {"spec": spec}))["metadata"]["name"]
+    patch = {
+        "spec": {
+            "selector": {"matchLabels": {"app": "d"}},
+            "template": {"metadata": {"labels": {"app": "d"}}},
+        }
+    }
+    status = (await api.patch(api.path("apps/v1/deployments", name), patch)).refused(422, "Invalid")
+    assert [cause["field"] for cause in status["details"]["causes"]] == ["spec.selector"]
+    assert status["message"].endswith("field is immutable")
+
+
+async def test_an_event_of_the_new_group_is_refused_by_its_generated_name(api: Api) -> None:
+    """Recorded: 09 create an event, events.k8s.io"""
+    body = {
+        "metadata": {"generateName": "e."},
+        "regarding": {"kind": "ConfigMap", "namespace": api.namespace, "name": "x"},
+        "reason": "Tested",
+        "type": "Normal",
+        "action": "Test",
+        "reportingController": "example.com/c",
+        "reportingInstance": "c-1",
+        "eventTime": "2026-01-01T00:00:00.000000Z",
+    }
+    status = (await api.post(api.path("events.k8s.io/v1/events"), body)).refused(422, "Invalid")
+    assert "metadata.generateName" in {cause["field"] for cause in status["details"]["causes"]}

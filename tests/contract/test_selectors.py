@@ -57,6 +57,24 @@ async def test_a_label_selector(api: Api, numbered: str, selector: str, chosen: 
 
 
 @pytest.mark.parametrize(
+    ("selector", "message"),
+    [
+        ("a===b", "unable to parse requirement: found '=', expected: identifier"),
+        ("a=b c", "found 'c', expected: ',' or 'end of string'"),
+        ("a in b", None),
+        ("a in (", None),
+        ("a>b", None),
+        ("-a=b", None),
+        ("a=-b", None),
+        (",", None),
+    ],
+)
+async def test_a_label_selector_that_is_none_is_refused(api: Api, selector: str, message: str | None) -> None:
+    """Recorded: 05 label selector: invalid"""
+    (await api.get(api.path(CONFIGMAPS), labelSelector=selector)).refused(400, "BadRequest", message)
+
+
+@pytest.mark.parametrize(
     ("selector", "chosen"),
     [
         ("metadata.name={0}", "0"),
@@ -179,3 +197,10 @@ async def test_secrets_are_found_by_type(api: Api) -> None:
     made = await api.create("v1/secrets", {"type": f"example.com/{api.name()}"})
     body = (await api.get(api.path("v1/secrets"), fieldSelector=f"type={made['type']}")).ok(200)
     assert names(body) == [made["metadata"]["name"]]
+
+
+async def test_a_field_selector_that_is_none_is_refused(api: Api) -> None:
+    """Recorded: 05 field selector: bad syntax"""
+    (await api.get(api.path(CONFIGMAPS), fieldSelector="metadata.name")).refused(
+        400, "BadRequest", "invalid selector: 'metadata.name'; can't understand 'metadata.name'"
+    )

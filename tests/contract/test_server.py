@@ -41,6 +41,50 @@ async def test_a_server_that_is_well_says_ok(api: Api, path: str) -> None:
     assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
 
 
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+async def test_health_may_be_asked_for_its_parts(api: Api, path: str) -> None:
+    """Kubernetes documentation: Kubernetes API health endpoints"""
+    text = (await api.get(path, verbose="")).text
+    assert "[+]ping ok\n" in text
+    assert text.endswith(f"{path[1:]} check passed\n")
+
+
+async def test_requests_are_counted_by_verb_and_resource(api: Api) -> None:
+    """Kubernetes documentation: Kubernetes Metrics Reference, apiserver_request_total"""
+    pattern = re.compile(
+        r'^apiserver_request_total\{(?=.*code="201")(?=.*resource="configmaps")(?=.*verb="POST").*\} (\S+)$',
+        re.MULTILINE,
+    )
+
+    async def count() -> float:
+        return sum(float(one) for one in pattern.findall((await api.get("/metrics", accept="*/*")).text))
+
+    for _ in range(10):  # of several servers behind one address each counts its own
+        before = await count()
+        await api.configmap()
+        if await count() >= before + 1:
+            return
+    pytest.fail("ten requests were not counted")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "apiserver_request_total",
+        "apiserver_request_duration_seconds_bucket",
+        "apiserver_current_inflight_requests",
+        "apiserver_longrunning_requests",
+    ],
+)
+async def test_a_metric_is_there(api: Api, name: str) -> None:
+    """Kubernetes documentation: Kubernetes Metrics Reference"""
+    await api.configmap()
+    async with api.watch(api.path("v1/configmaps")) as watch:
+        await watch.next()
+        text = (await api.get("/metrics", accept="*/*")).text
+    assert re.search(rf"^{name}(\{{.*\}})? \S+$", text, re.MULTILINE)
+
+
 # --- what is not there -------------------------------------------------------------------------------------
 
 
@@ -71,3 +115,10 @@ async def test_an_answer_names_the_flow_it_was_let_through_by(api: Api) -> None:
     headers = (await api.get(api.path("v1/configmaps"), limit=1)).headers
     for name in ("X-Kubernetes-Pf-Flowschema-Uid", "X-Kubernetes-Pf-Prioritylevel-Uid"):
         assert re.fullmatch(r"[0-9a-f-]{36}", headers[name])
+
+
+async def test_an_answer_has_an_audit_id(api: Api) -> None:
+    """Kubernetes documentation: Auditing"""
+    one, two = [(await api.get(api.path("v1/configmaps"), limit=1)).headers["Audit-Id"] for _ in range(2)]
+    assert re.fullmatch(r"[0-9a-f-]{36}", one)
+    assert one != two

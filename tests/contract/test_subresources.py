@@ -148,6 +148,15 @@ async def test_a_write_to_the_scale_scales_the_object(api: Api, verb: str) -> No
     assert (scaled["spec"]["replicas"], scaled["metadata"]["generation"]) == (3, 2)
 
 
+async def test_a_scale_below_none_is_refused(api: Api) -> None:
+    """Source: pkg/apis/autoscaling/validation/validation.go"""
+    name = (await deployment(api))["metadata"]["name"]
+    status = (await api.patch(api.path(DEPLOYMENTS, name, "scale"), {"spec": {"replicas": -1}})).refused(
+        422, "Invalid"
+    )
+    assert "spec.replicas" in {cause["field"] for cause in status["details"]["causes"]}
+
+
 @pytest.mark.parametrize(
     "resource", ["apps/v1/replicasets", "apps/v1/statefulsets", "v1/replicationcontrollers"]
 )
@@ -203,6 +212,12 @@ async def test_a_pod_on_a_node_is_not_bound_again(api: Api) -> None:
     assert status["details"] == {"name": name, "kind": "pods/binding"}
 
 
+async def test_a_pod_is_not_put_on_a_node_by_an_update(api: Api) -> None:
+    """Source: pkg/apis/core/validation/validation.go"""
+    name = (await api.pod())["metadata"]["name"]
+    (await api.patch(api.path("v1/pods", name), {"spec": {"nodeName": "n1"}})).refused(422, "Invalid")
+
+
 # --- eviction ----------------------------------------------------------------------------------------------
 
 
@@ -223,3 +238,28 @@ async def test_an_eviction_of_what_is_missing_is_not_found(api: Api) -> None:
     name = api.name()
     answer = await api.post(api.path("v1/pods", name, "eviction"), eviction(name))
     answer.refused(404, "NotFound", f'pods "{name}" not found')
+
+
+async def test_a_disruption_budget_refuses_an_eviction(api: Api) -> None:
+    """API concepts: API-initiated eviction"""
+    labels = {"app": api.name()}
+    spec = {"minAvailable": 1, "selector": {"matchLabels": labels}}
+    await api.create("policy/v1/poddisruptionbudgets", {"spec": spec})
+    name = (await api.pod(labels=labels))["metadata"]["name"]
+    ready = {"type": "Ready", "status": "True"}
+    running = {"status": {"phase": "Running", "conditions": [ready]}}
+    (await api.patch(api.path("v1/pods", name, "status"), running)).ok()
+    answer = await api.post(api.path("v1/pods", name, "eviction"), eviction(name))
+    status = answer.refused(
+        429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget."
+    )
+    assert [cause["reason"] for cause in status["details"]["causes"]] == ["DisruptionBudget"]
+    assert (await api.get(api.path("v1/pods", name))).status == 200
+
+
+async def test_a_dry_run_of_an_eviction_leaves_the_pod(api: Api) -> None:
+    """KEP-576: dry run"""
+    name = (await api.pod())["metadata"]["name"]
+    body = eviction(name, deleteOptions={"dryRun": ["All"]})
+    (await api.post(api.path("v1/pods", name, "eviction"), body)).ok(201)
+    assert (await api.get(api.path("v1/pods", name))).status == 200

@@ -181,6 +181,16 @@ async def test_the_metadata_of_what_was_made_immutable_may_change(api: Api) -> N
     assert changed["metadata"]["labels"] == {"a": "b"}
 
 
+async def test_the_type_of_a_secret_stays(api: Api) -> None:
+    """Source: pkg/apis/core/validation/validation.go"""
+    name = (await api.create("v1/secrets", {"type": "example.com/a"}))["metadata"]["name"]
+    status = (await api.patch(api.path("v1/secrets", name), {"type": "example.com/b"})).refused(
+        422, "Invalid"
+    )
+    assert [cause["field"] for cause in status["details"]["causes"]] == ["type"]
+    assert status["message"].endswith("field is immutable")
+
+
 async def test_a_get_of_what_is_missing_is_not_found(api: Api) -> None:
     """Recorded: 02 get missing"""
     name = api.name()

@@ -94,7 +94,7 @@ async def established(client: Client, name: str) -> dict[str, Any]:
         body: dict[str, Any] = (await client.get(f"{collection(DEFINITIONS)}/{name}")).ok()
         return body
 
-    body = await eventually(ask, good)
+    body = await eventually(ask, good, within=20.0)
     await eventually(lambda: client.get(f"/apis/{group}/v1/{plural}"), lambda answer: answer.status == 200)
     return body
 
