@@ -80,42 +80,60 @@ class FakeApiServer(ApiServer):
         named = self.access.user(user, groups=groups)
         return self._tls.client_certificate(user, [one for one in named.groups if one != AUTHENTICATED])
 
-    def kubeconfig(self, *, token: str | None = None) -> dict[str, Any]:
-        """A kubeconfig for this server, as plain data: of `admin`, or of whose *token* it is.
+    def kubeconfig(
+        self,
+        *,
+        token: str | None = None,
+        user: str | None = None,
+        groups: Iterable[str] | None = None,
+    ) -> dict[str, Any]:
+        """A kubeconfig for this server, as plain data: of `admin`, of whose *token* it is, or of *user*.
 
-        A server that insists on client certificates knows the user by that alone. Raises `ValueError` for a
-        token that is not good.
+        Args:
+            token: a bearer token that is good.
+            user, groups: who else it is for; a token is made where there is none (see `Access.token_of`). A
+                server that insists on client certificates knows the user by that alone.
+
+        Raises `ValueError` for a token that is not good, or one beside a user.
         """
+        token = self._token_for(token, user, groups)
         whose = None if token is None else self.access.user_of_token(token)
-        if token is not None and whose is None:
-            raise ValueError("this token is not good: accept it first (server.access.accept)")
         cluster: dict[str, Any] = {"server": self.url}
-        user: dict[str, Any] = {}
+        credentials: dict[str, Any] = {}
         if self._tls is not None:
             cluster["certificate-authority-data"] = base64.b64encode(self._tls.ca_pem).decode()
         if self._client_certificates:
-            name, groups = ("admin", None) if whose is None else (whose.name, whose.groups)
-            certificate, key = self.client_certificate(name, groups=groups)
-            user["client-certificate-data"] = base64.b64encode(certificate).decode()
-            user["client-key-data"] = base64.b64encode(key).decode()
+            named, among = ("admin", None) if whose is None else (whose.name, whose.groups)
+            certificate, key = self.client_certificate(named, groups=among)
+            credentials["client-certificate-data"] = base64.b64encode(certificate).decode()
+            credentials["client-key-data"] = base64.b64encode(key).decode()
         if token is not None or self.token is not None:
-            user["token"] = self.token if token is None else token
+            credentials["token"] = self.token if token is None else token
         return {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [{"name": "fake", "cluster": cluster}],
-            "users": [{"name": "fake", "user": user}],
+            "users": [{"name": "fake", "user": credentials}],
             "contexts": [{"name": "fake", "context": {"cluster": "fake", "user": "fake"}}],
             "current-context": "fake",
         }
 
-    def kubeconfig_file(self, path: str | Path, *, token: str | None = None) -> Path:
-        """Write `kubeconfig(token=token)` to *path*, readable by its owner only; returns the path."""
+    def kubeconfig_file(
+        self,
+        path: str | Path,
+        *,
+        token: str | None = None,
+        user: str | None = None,
+        groups: Iterable[str] | None = None,
+    ) -> Path:
+        """Write `kubeconfig(…)` to *path*, readable by its owner only; returns the path."""
         import yaml
 
         path = Path(path)
         path.touch(mode=0o600)
-        path.write_text(yaml.safe_dump(self.kubeconfig(token=token), sort_keys=False))
+        path.write_text(
+            yaml.safe_dump(self.kubeconfig(token=token, user=user, groups=groups), sort_keys=False)
+        )
         return path
 
     # --- life --------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from itertools import count
 from types import TracebackType
 from typing import Any, Self
@@ -38,9 +38,24 @@ class MemoryApiServer(ApiServer):
         return self._url
 
     def transport(
-        self, *, token: str | None = None, user_agent: str = "kresilient-memory"
+        self,
+        *,
+        token: str | None = None,
+        user: str | None = None,
+        groups: Iterable[str] | None = None,
+        user_agent: str = "kresilient-memory",
     ) -> MemoryTransport:
-        """A way in, with credentials of its own; *token* is by default whichever is good when it sends."""
+        """A way in, with credentials of its own: those of `admin`, whichever are good when it sends.
+
+        Args:
+            token: a bearer token, good or not, instead.
+            user, groups: who else it is for; a token is made where there is none (see `Access.token_of`).
+            user_agent: how it calls itself.
+
+        Raises `ValueError` for a token beside a user.
+        """
+        if token is None or user is not None:
+            token = self._token_for(token, user, groups)
         return MemoryTransport(self, token=token, user_agent=user_agent)
 
     async def start(self) -> None:

@@ -176,6 +176,18 @@ class ApiServer:
         self._changed = Broadcast()
         self.state.on_objects = self._changed.tell
 
+    def _token_for(self, token: str | None, user: str | None, groups: Iterable[str] | None) -> str | None:
+        """The token of credentials that are asked for by one, or by who they are for; None for `admin`'s."""
+        if user is None:
+            if groups is not None:
+                raise ValueError("groups are those of a user: say which, with user=")
+            if token is not None and self.access.user_of_token(token) is None:
+                raise ValueError("this token is not good: accept it first (server.access.accept)")
+            return token
+        if token is not None:
+            raise ValueError("a token says whose it is: give it or the user, not both")
+        return self.access.token_of(user, groups=groups)
+
     @property
     def url(self) -> str:
         """The base URL, without a slash at its end."""

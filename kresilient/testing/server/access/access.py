@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import count
 from typing import Final, Literal
 
 from ..requests import Call
 from ..state import ApiState
 from ..statuses import Refused, unauthorized
-from ..users import ANONYMOUS, AUTHENTICATED, MASTERS, User, authenticated_groups
+from ..users import (
+    ANONYMOUS,
+    AUTHENTICATED,
+    MASTERS,
+    User,
+    authenticated_groups,
+    service_account_groups,
+    service_account_of,
+)
 from .authorization import Authorizer, Everybody, Roles
 from .bootstrap import bootstrap
 from .impersonation import impersonated
@@ -64,6 +73,7 @@ class Access:
         self._admin_groups = (MASTERS, AUTHENTICATED) if rbac else (AUTHENTICATED,)
         self._admin = self.user("admin")
         self._tokens: dict[str, User] = {}
+        self._numbers = count(1)
         self._open = True
         given = list(tokens)
         if rbac:
@@ -76,9 +86,28 @@ class Access:
 
     @property
     def token(self) -> str | None:
-        """A token that is good now: the newest of `admin`, else the newest; None where there is none."""
+        """A token that is good now: the newest of `admin`, else the newest.
+
+        None where none is needed, or none is left.
+        """
         admins = (token for token, user in reversed(self._tokens.items()) if user.name == "admin")
-        return next(admins, None) or next(reversed(self._tokens), None)
+        return next(admins, None) or (None if self._open else next(reversed(self._tokens), None))
+
+    def token_of(self, user: str, *, groups: Iterable[str] | None = None) -> str:
+        """A token of *user* in *groups* that is good now; made where there is none.
+
+        Without *groups*, `admin` is whoever may do everything and a service account is in the groups of its
+        kind. Whoever was let in without a token still is.
+        """
+        if groups is None and (account := service_account_of(user)) is not None:
+            groups = service_account_groups(account[0])
+        wanted = self.user(user, groups=groups)
+        for token, known in reversed(self._tokens.items()):
+            if known == wanted:
+                return token
+        token = f"token-{next(self._numbers)}-of-{user}"  # never one that was revoked
+        self._tokens[token] = wanted
+        return token
 
     def accept(
         self,
