@@ -71,12 +71,14 @@ async def test_it_lists_then_follows_every_change(make_world: Callable[..., Worl
             world.server.create("v1/pods", pod("b"))
             world.server.patch("v1/pods", "default/a", {"metadata": {"labels": {"x": "y"}}})
             world.server.delete("v1/pods", "default/b")
-            await world.until(lambda: len(seen) == 4)
+            await world.until(lambda: seen and seen[-1].type is DELETED)
             await agrees(world, pods)
     assert [(e.type, e.key, e.initial, e.source) for e in seen] == [
         (ADDED, "default/a", True, Source.LIST),
         (ADDED, "default/b", False, Source.WATCH),
         (UPDATED, "default/a", False, Source.WATCH),
+        (UPDATED, "default/b", False, Source.WATCH),  # marked
+        (UPDATED, "default/b", False, Source.WATCH),  # at the end of its grace
         (DELETED, "default/b", False, Source.WATCH),
     ]
     assert world.reported(Listed)[0].strategy == ("stream" if streaming else "cache")

@@ -86,12 +86,13 @@ async def test_each_callback_is_told_of_what_concerns_it(world: World) -> None:
         world.server.create("v1/pods", pod("a"))
         label(world, "a", 1)
         world.server.delete("v1/pods", "default/a")
-        await world.until(lambda: len(told) == 6)
+        await world.until(lambda: told and told[-1][0] == "delete")
     assert told == [
         ("event", "added"),
         ("add", "default/a"),
         ("event", "updated"),
         ("update", None, "1"),
+        *[("event", "updated"), ("update", "1", "1")] * 2,  # marked, and at the end of its grace
         ("event", "deleted"),
         ("delete", "1"),
     ]
@@ -432,13 +433,14 @@ async def test_a_stream_gives_the_same_events_and_ends_with_its_informer(world: 
     await world.until(lambda: seen)
     world.server.create("v1/pods", pod("b"))
     world.server.delete("v1/pods", "default/a")
-    await world.until(lambda: len(seen) == 3)
+    await world.until(lambda: seen[-1][0] is DELETED)
     await pods.close()
     async with asyncio.timeout(10):
         await following
     assert seen == [
         (ADDED, "default/a", True),
         (ADDED, "default/b", False),
+        *[(UPDATED, "default/a", False)] * 2,  # marked, and at the end of its grace
         (DELETED, "default/a", False),
     ]
 

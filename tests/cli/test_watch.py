@@ -129,7 +129,8 @@ async def test_each_change_is_one_line_of_json(apiserver: FakeApiServer) -> None
         assert second["object"]["metadata"]["labels"] == {"new": "yes"}
 
         apiserver.delete("v1/pods", "default/web-0")
-        assert json.loads(await watch.line())["type"] == "deleted"
+        told = [json.loads(await watch.line())["type"] for _ in range(2)]
+        assert told == ["updated", "deleted"]
 
 
 async def test_a_server_that_restarts_is_a_line_on_stderr_and_the_stream_goes_on(

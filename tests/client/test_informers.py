@@ -29,13 +29,14 @@ async def test_it_follows_what_everybody_writes_the_client_itself_included(
         await client.create("v1/pods", pod("b"))
         await client.patch("v1/pods", "default/a", {"metadata": {"labels": {"app": "web"}}})
         await client.delete("v1/pods", "default/b")
-        await delivered.until(lambda: len(delivered) == 4)
+        await delivered.until(lambda: delivered[-1].type == "deleted")
         assert held(pods) == cluster.truth()
         assert pods.get("default/a").labels == {"app": "web"}
     assert [(event.type, event.key) for event in delivered] == [
         ("added", "default/a"),
         ("added", "default/b"),
         ("updated", "default/a"),
+        *[("updated", "default/b")] * 2,  # marked, and at the end of its grace
         ("deleted", "default/b"),
     ]
     assert cluster.server.requests.count(verb="watch") == 1
@@ -116,7 +117,7 @@ async def test_indexes_by_path_and_by_function_follow_the_objects(cluster: Clust
         assert [one.name for one in pods.by_index("app", "api")] == ["a"]
         assert [one.name for one in pods.by_index("app", "web")] == ["b"]
         cluster.server.delete("v1/pods", "default/a")
-        await delivered.until(lambda: len(delivered) == 5)
+        await delivered.until(lambda: delivered[-1].type == "deleted")
         assert pods.index_values("app") == ["web"]
         with pytest.raises(kr.ConfigError, match=r"no index 'zone'; declared are .*'node'"):
             pods.by_index("zone", "z")

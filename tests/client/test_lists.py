@@ -110,7 +110,10 @@ async def test_a_watch_yields_events_and_follows_bookmarks() -> None:
                 while int(watch.resource_version) < newest:  # noqa: ASYNC110  # nobody tells of a bookmark
                     await asyncio.sleep(0.005)
             cluster.server.delete("v1/pods", "default/a")
-            assert (await reading).type == "DELETED"
+            assert [(await reading).type, (await anext(watch)).type, (await anext(watch)).type] == [
+                *["MODIFIED"] * 2,  # marked, and at the end of its grace
+                "DELETED",
+            ]
         await cluster.server.watchers("v1/pods", 0, timeout=PATIENCE)
 
 

@@ -257,7 +257,9 @@ async def test_a_dry_run_changes_nothing(cluster: Cluster, client: Client) -> No
 
 async def test_the_options_of_a_delete_are_sent(recorded: tuple[Client, list[Request]]) -> None:
     client, sent = recorded
-    made = await client.create("v1/pods", pod("a"))
+    held = pod("a")
+    held["metadata"]["finalizers"] = ["example.com/hold"]
+    made = await client.create("v1/pods", held)
     last = await client.delete(
         "v1/pods",
         "default/a",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -105,10 +107,12 @@ async def test_a_second_delete_can_only_shorten_the_grace(bare: MemoryApiServer)
     first = (await delete(bare, f"{PODS}/p")).json["metadata"]
     for longer in ({}, {"gracePeriodSeconds": 30}, {"gracePeriodSeconds": 60}):
         assert (await delete(bare, f"{PODS}/p", **longer)).json["metadata"] == first
+    await asyncio.sleep(5)
     shorter = (await delete(bare, f"{PODS}/p", gracePeriodSeconds=10)).json["metadata"]
     assert shorter["deletionGracePeriodSeconds"] == 10
     assert shorter["generation"] == first["generation"]
-    assert shorter["deletionTimestamp"] < first["deletionTimestamp"], "counted from the first delete"
+    ends = [datetime.fromisoformat(one["deletionTimestamp"]) for one in (shorter, first)]
+    assert (ends[1] - ends[0]).total_seconds() == 20, "both counted from the first delete"
 
 
 async def test_the_end_of_grace_is_a_last_change_and_then_the_end(bare: MemoryApiServer) -> None:

@@ -158,7 +158,12 @@ class GarbageCollector:
 
     def _end_in_foreground(self, resource: ApiResource, stored: Stored) -> None:
         """Let the owner go once no dependent blocks it."""
-        if any(self._blocks(place, stored.uid) for place in self._dependents(stored.uid)):
+        dependents = self._state.collections().items()
+        if any(
+            self._blocks(_Place(storage, key), stored.uid)
+            for storage, collection in dependents
+            for key in collection.by_owner.get(stored.uid, ())
+        ):
             return
         self._without_finalizer(resource, stored, FOREGROUND)
 
