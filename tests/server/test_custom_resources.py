@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kresilient.testing.server import MemoryApiServer
 from kresilient.testing.server.kinds import ApiResource
 from kresilient.testing.server.storage import Stored
 
@@ -419,10 +420,20 @@ def test_a_field_that_was_not_declared_cannot_be_selected_by() -> None:
 
 
 def test_a_trusted_definition_may_leave_out_schemas_and_keeps_everything() -> None:
-    from kresilient.testing.server import MemoryApiServer
-
     server = MemoryApiServer()
     bare = definition({"name": "v1", "served": True, "storage": True})
     server.create("apiextensions.k8s.io/v1/customresourcedefinitions", bare)
     made = server.create("example.com/v1/widgets", widget({"anything": [1]}))
     assert made["spec"] == {"anything": [1]}
+
+
+def test_a_test_sees_objects_as_clients_do() -> None:
+    server = MemoryApiServer()
+    resource = "apiextensions.k8s.io/v1/customresourcedefinitions"
+    server.create(resource, definition(version({"a": STRING})))
+    server.create("example.com/v1/widgets", widget({"a": "x"}))
+    change = {"spec": {"versions": [version({"b": {**STRING, "default": "y"}})]}}
+    server.patch(resource, "widgets.example.com", change)
+    found = server.get("example.com/v1/widgets", "default/w")
+    assert found is not None
+    assert found["spec"] == {"b": "y"}

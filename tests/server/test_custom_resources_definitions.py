@@ -232,6 +232,15 @@ def test_exactly_one_version_is_stored(wire: Wire, storage: tuple[bool, bool]) -
     )
 
 
+def test_a_definition_without_versions_says_all_that_is_missing(wire: Wire) -> None:
+    body = definition()
+    body["spec"]["versions"] = []
+    assert refused(wire, body) == [
+        "spec.versions: Invalid value: []: must have exactly one version marked as storage version",
+        "status.storedVersions: Invalid value: null: must have at least one stored version",
+    ]
+
+
 def test_an_approved_api_of_the_kubernetes_project_says_so(wire: Wire) -> None:
     url = "https://github.com/kubernetes/enhancements/pull/1"
     wire.define(group="widgets.k8s.io", annotations={"api-approved.kubernetes.io": url})

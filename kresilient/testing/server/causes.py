@@ -12,6 +12,7 @@ from . import wire
 from .statuses import Cause
 
 __all__ = [
+    "NIL",
     "OMITTED",
     "duplicate",
     "forbidden",
@@ -26,6 +27,8 @@ __all__ = [
 
 OMITTED: Final = object()
 """Stands for a value that a message does not show."""
+NIL: Final = object()
+"""Stands for a list that was never set."""
 
 
 def required(field: str, detail: str = "") -> Cause:
@@ -76,6 +79,8 @@ def _shown(value: Any) -> str:
     """*value* as Go's `%v` or its JSON has it; what is not set is the text `null`."""
     if value is None:
         return '"null"'
+    if value is NIL:
+        return "null"
     if isinstance(value, str):
         return quoted(value)
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:

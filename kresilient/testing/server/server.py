@@ -312,7 +312,8 @@ class ApiServer:
         self.state.rewind(version)
 
     def _shown(self, resource: str | Resource, stored: Stored) -> dict[str, Any]:
-        decoded: dict[str, Any] = wire.decode(stored.full(self.state.resource(resource).header))
+        found = self.state.resource(resource)
+        decoded: dict[str, Any] = wire.decode(found.seen(stored).full(found.header))
         return decoded
 
     def summary(self, *, last: int = 20) -> str:

@@ -95,7 +95,7 @@ class Definitions:
             self._approve(stored, stored.decode())
             self._name(name)
             self._establish(name)
-        self._reconsider(name.partition(".")[2], name)
+        self._reconsider(name)
 
     def _approve(self, stored: Stored, obj: dict[str, Any]) -> None:
         if not protected(obj["spec"]["group"]):
@@ -120,11 +120,7 @@ class Definitions:
         if stored is None:
             return False
         obj = stored.decode()
-        others = [
-            (one.get("status") or {}).get("acceptedNames") or {}
-            for one in self._all()
-            if one["metadata"]["name"] != name and one["spec"]["group"] == obj["spec"]["group"]
-        ]
+        others = [(one.get("status") or {}).get("acceptedNames") or {} for one in self._others(name).values()]
         obj["status"] = named(obj, others, self._state.now())
         return self._write_status(stored, obj) is not stored
 
@@ -139,12 +135,10 @@ class Definitions:
         obj["status"] = with_condition(obj["status"], "Established", *said, self._state.now())
         self._write_status(stored, obj)
 
-    def _reconsider(self, group: str, name: str) -> None:
-        """Look again at the other definitions of *group*: a name may have become free."""
-        for one in self._all():
-            other = one["metadata"]["name"]
-            waits = one["spec"]["group"] == group and not is_true(one, "NamesAccepted")
-            if waits and other != name and self._name(other):
+    def _reconsider(self, name: str) -> None:
+        """Look again at the definitions that may have waited for a name which *name* has left."""
+        for other, obj in self._others(name).items():
+            if not is_true(obj, "NamesAccepted") and self._name(other):
                 self._establish(other)
 
     # --- letting one go ----------------------------------------------------------------------------------
@@ -190,7 +184,7 @@ class Definitions:
         if not metadata.get("finalizers"):
             self._end_watches(served)
             self._drop(self.resource, stored)
-            self._reconsider(obj["spec"]["group"], name)
+            self._reconsider(name)
         elif CLEANUP in finalizers:
             established = is_true(obj, "Established")
             said = ("False", "InstanceDeletionCompleted", "removed all instances")
@@ -243,8 +237,14 @@ class Definitions:
         found = self._state.collection(self.resource).objects.get(name)
         return None if found is None or found.poison else found
 
-    def _all(self) -> list[dict[str, Any]]:
-        return [one.decode() for one in self._state.collection(self.resource) if not one.poison]
+    def _others(self, name: str) -> dict[str, dict[str, Any]]:
+        """The other definitions of the group of *name*, by their names, which end in the group."""
+        group = name.partition(".")[2]
+        return {
+            one.name: one.decode()
+            for one in self._state.collection(self.resource)
+            if one.name != name and one.name.partition(".")[2] == group and not one.poison
+        }
 
     def _write_status(self, stored: Stored, obj: dict[str, Any]) -> Stored:
         """Store the status of *obj*, as a controller of the server does."""

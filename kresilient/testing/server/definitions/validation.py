@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from ..causes import duplicate, forbidden, invalid_value, required, too_many, unsupported
+from ..causes import NIL, duplicate, forbidden, invalid_value, required, too_many, unsupported
 from ..objects import name_fault
 from ..schema.defaults import default_faults
 from ..schema.embedded import LABEL_1035_RULE, is_label_1035
@@ -313,7 +313,7 @@ def _immutable(spec: Mapping[str, Any], old: Mapping[str, Any]) -> Iterator[Caus
 
 def _stored_faults(stored: list[str], versions: list[Mapping[str, Any]]) -> Iterator[Cause]:
     if not stored:
-        yield invalid_value("status.storedVersions", [], "must have at least one stored version")
+        yield invalid_value("status.storedVersions", NIL, "must have at least one stored version")
         return
     names = [version.get("name") for version in versions]
     for index, name in enumerate(stored):
