@@ -146,6 +146,34 @@ def test_metadata_is_that_of_every_object() -> None:
     assert causes[0].startswith('metadata.name: Invalid value: "W": a lowercase RFC 1123 subdomain')
 
 
+@pytest.mark.parametrize(
+    ("metadata", "why"),
+    [
+        ({"labels": {"a": 1}}, "number into Go struct field ObjectMeta.labels of type string"),
+        ({"finalizers": [{}]}, "object into Go struct field ObjectMeta.finalizers of type string"),
+        ({"ownerReferences": 5}, "number into Go struct field ObjectMeta.ownerReferences of type "),
+    ],
+)
+def test_metadata_of_a_wrong_type_is_refused_however_it_comes(metadata: dict[str, Any], why: str) -> None:
+    wire = wire_of()
+    wire.create()
+    body = {**widget(), "metadata": {"name": "other", **metadata}}
+    status, causes = wire.refusal("POST", WIDGETS, body)
+    assert status == 400
+    assert f"json: cannot unmarshal {why}" in causes[0]
+    status, causes = wire.refusal("PATCH", f"{WIDGETS}/w", {"metadata": metadata}, kind="merge")
+    assert status == 422
+    assert causes[0].startswith("patch: Invalid value: ")
+    assert f"json: cannot unmarshal {why}" in causes[0]
+
+
+def test_what_cannot_be_owned_is_told_by_its_validation() -> None:
+    keyed = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"]}
+    item = {**struct(k=STRING), "required": ["k"]}
+    wire = wire_of(a={"type": "array", "items": item, **keyed})
+    assert wire.faults({"a": [{}]}) == ["spec.a[0].k: Required value"]
+
+
 # --- read under another definition -------------------------------------------------------------------
 
 

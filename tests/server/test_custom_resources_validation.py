@@ -268,6 +268,19 @@ def test_an_embedded_resource_has_a_type_and_its_metadata_is_kept() -> None:
     assert wire.headers["Warning"] == r'299 - "unknown field \"spec.a.metadata.bogus\""'
 
 
+def test_the_metadata_of_an_embedded_resource_has_its_types() -> None:
+    embedded = {
+        "type": "object",
+        "x-kubernetes-embedded-resource": True,
+        "x-kubernetes-preserve-unknown-fields": True,
+    }
+    inner = {"apiVersion": "v1", "kind": "Pod", "metadata": {"labels": {"a": 1}}}
+    assert wire_of(a=embedded).faults({"a": inner}) == [
+        'spec.a.metadata: Invalid value: {"labels":{"a":1}}: json: cannot unmarshal number into Go struct '
+        "field ObjectMeta.labels of type string"
+    ]
+
+
 # --- what was wrong before ---------------------------------------------------------------------------
 
 

@@ -68,26 +68,12 @@ def object_body(
 
 
 def check_shape(obj: dict[str, Any], kind: str, version: str) -> None:
-    """Refuse (400) metadata of a wrong type."""
+    """Refuse (400) metadata that is none; what is in it is read with the object."""
     metadata = obj.setdefault("metadata", {})
     if metadata is None:
         metadata = obj["metadata"] = {}
     if not isinstance(metadata, dict):
         raise _unmarshal(kind, version, metadata, "metadata", "v1.ObjectMeta")
-    for field in ("name", "generateName", "namespace", "uid", "resourceVersion"):
-        value = metadata.get(field)
-        if value is not None and not isinstance(value, str):
-            raise _unmarshal(kind, version, value, f"metadata.{field}", "string")
-    for field in ("labels", "annotations"):
-        texts = metadata.get(field)
-        if texts is not None and not isinstance(texts, dict):
-            raise _unmarshal(kind, version, texts, f"metadata.{field}", "map[string]string")
-        for key, value in (texts or {}).items():
-            if not isinstance(value, str):
-                raise _unmarshal(kind, version, value, f"metadata.{field}.{key}", "string")
-    finalizers = metadata.get("finalizers")
-    if finalizers is not None and not isinstance(finalizers, list):
-        raise _unmarshal(kind, version, finalizers, "metadata.finalizers", "[]string")
 
 
 def _unmarshal(kind: str, version: str, value: Any, field: str, wanted: str) -> Refused:

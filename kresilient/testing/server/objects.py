@@ -24,7 +24,7 @@ from .ownership import managed as ownership
 from .ownership.fieldset import FieldSet
 from .ownership.managed import Manager, Managers, written_like
 from .ownership.typed import TypedFault, check
-from .statuses import Cause, bad_request, conflict, internal, invalid, unpatchable
+from .statuses import Cause, Refused, bad_request, conflict, internal, invalid, unpatchable
 from .storage import Stored
 from .types.decode import DecodeFault, decoded
 from .writing import Write
@@ -103,18 +103,17 @@ def read_object(
     a field that the type does not have (422 where a patch made it).
     """
     unknown: list[str] = []
-    if resource.shape is not None:
-        read = resource.shape.taken(obj, unknown)
-    else:
+    if resource.shape is None:
         read = ordered(resource, obj, unknown)
+    else:
+        try:
+            read = resource.shape.taken(obj, unknown)
+        except DecodeFault as fault:
+            raise _unreadable(resource, obj, str(fault), patched=patched) from None
     faults = [f"unknown field {wire.encode(path).decode()}" for path in unknown]
     if faults and write.validation == "Strict":
         why = f"strict decoding error: {', '.join(faults)}"
-        if patched:
-            raise unpatchable(wire.encode_sorted(obj).decode(), why)
-        raise bad_request(
-            f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {why}'
-        )
+        raise _unreadable(resource, obj, why, patched=patched)
     if write.validation != "Ignore":
         write.warnings += faults
     if resource.custom:
@@ -123,10 +122,26 @@ def read_object(
     return ordered(resource, read)
 
 
+def _unreadable(resource: ApiResource, obj: Mapping[str, Any], why: str, *, patched: bool) -> Refused:
+    if patched:
+        return unpatchable(wire.encode_sorted(obj).decode(), why)
+    kind = resource.kind
+    return bad_request(f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {why}')
+
+
 def empty_object(resource: ApiResource) -> dict[str, Any]:
     """What there is before a create: the kind, and what its type writes even where it is empty."""
     empty = {"apiVersion": resource.api_version, "kind": resource.kind}
     return empty if resource.custom else decoded(resource.type, empty)
+
+
+def _owners(*what: Any, **how: Any) -> Managers:
+    """Who owns what after an update: nobody anything where it cannot be compared, as the server has it; what
+    is wrong with the object is then told by its validation."""
+    try:
+        return ownership.updated(*what, **how)
+    except TypedFault:
+        return Managers()
 
 
 def managers_of(metadata: Mapping[str, Any]) -> Managers:
@@ -177,7 +192,7 @@ def new_object(
     elif metadata.get("namespace"):
         raise bad_request("namespace specified on a cluster-scoped object")
     if managers is None:
-        managers = ownership.updated(
+        managers = _owners(
             resource.type,
             empty_object(resource),
             obj,
@@ -353,7 +368,7 @@ def _managers_after(
     if said == [{}]:
         return Managers()
     managers = managers_of(obj.get("metadata") or {}) or managers_of(old["metadata"])
-    return ownership.updated(
+    return _owners(
         resource.type,
         old,
         obj,

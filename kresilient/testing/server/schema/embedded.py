@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from ..causes import invalid_value, required
 from ..statuses import Cause
-from .structure import EMBEDDED, Schema, additional
+from ..types.decode import DecodeFault, decoded
+from .structure import EMBEDDED, Schema, additional, object_meta
 
 __all__ = ["LABEL_1035_RULE", "embedded_faults", "is_label_1035"]
 
@@ -59,6 +60,7 @@ def _resource(obj: dict[str, Any], path: str) -> Iterator[Cause]:
         elif field == "kind" and not is_label_1035(value.lower()):
             why = f"may have mixed case, but should otherwise match: {LABEL_1035_RULE}"
             yield invalid_value(where, value, why)
-    if "metadata" in obj and not isinstance(obj["metadata"], dict):
-        said = "json: cannot unmarshal into Go value of type v1.ObjectMeta"
-        yield invalid_value(f"{path}.metadata", obj["metadata"], said)
+    try:
+        decoded(object_meta(), obj.get("metadata") or {})
+    except DecodeFault as fault:
+        yield invalid_value(f"{path}.metadata", obj["metadata"], str(fault))

@@ -138,7 +138,8 @@ def _arranged(schema: Schema) -> dict[str, Any]:
         elif name in ("anyOf", "oneOf", "allOf"):
             arranged[name] = [_arranged(one) for one in value]
         elif name in ("not", "items"):
-            arranged[name] = _arranged(value)
+            if isinstance(value, Mapping):
+                arranged[name] = _arranged(value)
         elif name == "properties":
             arranged[name] = {key: _arranged(value[key]) for key in sorted(value)}
         elif name == "additionalProperties":

@@ -48,7 +48,10 @@ class Shape:
         self._status = Checks((schema.get("properties") or {}).get("status") or {})
 
     def taken(self, obj: Mapping[str, Any], unknown: list[str] | None = None) -> dict[str, Any]:
-        """*obj* as the server takes it in: pruned, with its defaults; *unknown* takes what was dropped."""
+        """*obj* as the server takes it in: pruned, with its defaults; *unknown* takes what was dropped.
+
+        Raises `DecodeFault` for metadata of a wrong type.
+        """
         kept = pruned(self.schema, obj, [] if unknown is None else unknown)
         metadata = kept.pop("metadata", None)
         filled: dict[str, Any] = defaulted(self.schema, kept)

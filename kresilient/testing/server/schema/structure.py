@@ -9,9 +9,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ..forms import METADATA_ORDER
+from ..types.decode import DecodeFault, decoded
+from ..types.schema import Struct, builtin_types
 
-__all__ = ["EMBEDDED", "PRESERVE", "TYPE_FIELDS", "Schema", "additional", "defaulted", "pruned", "unpruned"]
+__all__ = [
+    "EMBEDDED",
+    "PRESERVE",
+    "TYPE_FIELDS",
+    "Schema",
+    "additional",
+    "defaulted",
+    "object_meta",
+    "pruned",
+    "unpruned",
+]
 
 Schema = Mapping[str, Any]
 """A `JSONSchemaProps` as plain data."""
@@ -28,7 +39,10 @@ def additional(schema: Schema) -> Schema | None:
 
 
 def pruned(schema: Schema, obj: Mapping[str, Any], unknown: list[str]) -> dict[str, Any]:
-    """*obj*, a whole resource, without what *schema* does not know; the paths of that go to *unknown*."""
+    """*obj*, a whole resource, without what *schema* does not know; the paths of that go to *unknown*.
+
+    Raises `DecodeFault` for metadata of a wrong type.
+    """
     dropped: list[str] = []
     result = _object({**schema, EMBEDDED: True}, obj, "", dropped)
     metadata = [path for path in dropped if path.startswith("metadata.")]
@@ -82,10 +96,21 @@ def _object(schema: Schema | None, value: Mapping[str, Any], path: str, unknown:
 
 
 def _metadata(metadata: Any, path: str, unknown: list[str]) -> Any:
-    if not isinstance(metadata, dict):
+    """*metadata* as the server's own type has it; that of a resource inside is kept where it is wrong."""
+    dropped: list[str] = []
+    try:
+        kept = decoded(object_meta(), metadata, unknown=dropped)
+    except DecodeFault:
+        if path == "metadata":
+            raise
         return metadata
-    unknown += [f"{path}.{key}" for key in metadata if key not in METADATA_ORDER]
-    return {key: one for key, one in metadata.items() if key in METADATA_ORDER}
+    unknown += [f"{path}.{inner}" for inner in dropped]
+    return {key: one for key, one in kept.items() if one is not None}
+
+
+def object_meta() -> Struct:
+    """The type of all metadata."""
+    return builtin_types()["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"]
 
 
 def defaulted(schema: Schema | None, value: Any) -> Any:
