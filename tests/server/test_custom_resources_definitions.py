@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kresilient.testing.server import MemoryApiServer
+from kresilient.testing.server.storage import Change
+
 from .custom import DEFINITIONS, WIDGETS, Wire, definition, events, version, widget
 
 NAME = "widgets.example.com"
+RESOURCE = "apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 @pytest.fixture
@@ -518,3 +523,43 @@ def test_a_definition_that_is_made_again_knows_nothing_of_the_old_objects(wire: 
     wire.ask("DELETE", f"{DEFINITIONS}/{NAME}")
     wire.define()
     assert wire.ask("GET", WIDGETS)[1]["items"] == []
+
+
+# --- a server that ends in the middle of it ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("writes", [1, 2])
+def test_a_server_that_ended_before_a_definition_was_served_goes_on(tmp_path: Path, writes: int) -> None:
+    server = MemoryApiServer(journal=tmp_path / "journal")
+    dies_after(server, writes)
+    with pytest.raises(OSError, match="killed"):
+        server.create(RESOURCE, definition())
+    again = MemoryApiServer(journal=tmp_path / "journal")
+    assert again.create("example.com/v1/widgets", widget())
+
+
+@pytest.mark.parametrize("writes", [1, 2, 3])
+def test_a_server_that_ended_before_a_definition_was_gone_goes_on(tmp_path: Path, writes: int) -> None:
+    server = MemoryApiServer(journal=tmp_path / "journal")
+    server.create(RESOURCE, definition())
+    server.create("example.com/v1/widgets", widget())
+    dies_after(server, writes)
+    with pytest.raises(OSError, match="killed"):
+        server.delete(RESOURCE, NAME)
+    again = MemoryApiServer(journal=tmp_path / "journal")
+    assert again.get(RESOURCE, NAME) is None
+
+
+def dies_after(server: MemoryApiServer, writes: int) -> None:
+    """Let *writes* more reach the journal, and no other."""
+    append = server.state.commit
+    assert append is not None
+    left = [writes]
+
+    def commit(storage: tuple[str, str], change: Change) -> None:
+        if not left[0]:
+            raise OSError("killed")
+        left[0] -= 1
+        append(storage, change)
+
+    server.state.commit = commit

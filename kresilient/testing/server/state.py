@@ -505,6 +505,7 @@ class ApiState:
 
     def resume(self) -> None:
         """Let the controllers begin anew from the objects there are, as when a cluster is started again."""
+        self.definitions.resume()
         self._controllers.resync()
 
     # --- single writes -----------------------------------------------------------------------------------

@@ -158,15 +158,19 @@ class Definitions:
         pending = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
         self._terminate(obj, "True", "InstanceDeletionPending", pending)
         marked = self._replace(self.resource, old, obj)
-        in_progress = marked.decode()
+        self._clean(marked)
+        return marked
+
+    def _clean(self, marked: Stored) -> None:
+        """Delete the objects of a definition that is *marked*, and then it."""
+        obj = marked.decode()
         said = ("True", "InstanceDeletionInProgress", "CustomResource deletion is in progress")
-        self._terminate(in_progress, *said)
-        self._write_status(marked, in_progress)
-        for one in self._state.resources.defined_by(old.name)[:1]:
+        self._terminate(obj, *said)
+        self._write_status(marked, obj)
+        for one in self._state.resources.defined_by(marked.name)[:1]:
             for key in tuple(self._state.collection(one).keys):
                 self._state.delete(one, key)
-        self.finish(old.name)
-        return marked
+        self.finish(marked.name)
 
     def finish(self, name: str) -> None:
         """Let the definition *name* go where it was marked and none of its objects is left."""
@@ -195,6 +199,18 @@ class Definitions:
     def _terminate(self, obj: dict[str, Any], value: str, reason: str, message: str) -> None:
         status, now = obj.get("status") or {}, self._state.now()
         obj["status"] = with_condition(status, "Terminating", value, reason, message, now)
+
+    def resume(self) -> None:
+        """Do what the controllers had still to do when the server ended in the middle of it."""
+        for name in tuple(self._state.collection(self.resource).keys):
+            stored = self._stored(name)
+            if stored is None:
+                continue
+            metadata = stored.decode()["metadata"]
+            if "deletionTimestamp" not in metadata:
+                self.accept(name)
+            elif CLEANUP in (metadata.get("finalizers") or ()):
+                self._clean(stored)
 
     # --- what is served ----------------------------------------------------------------------------------
 
