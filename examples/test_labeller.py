@@ -60,7 +60,7 @@ async def test_a_pod_that_came_while_the_watch_was_lost_is_labelled(apiserver, l
 
 
 async def test_an_overloaded_server_is_asked_again_when_it_says(apiserver, labeller):
-    busy = apiserver.faults.next("patch", "v1/pods", status=429, headers={"Retry-After": "1"})
+    busy = apiserver.faults.next("patch", "v1/pods").status(429, retry_after=1)
     apiserver.create("v1/pods", a_pod("desk"))
     await apiserver.wait_for("v1/pods", "shop/desk", labelled)
     assert busy.hits == 1

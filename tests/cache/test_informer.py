@@ -162,7 +162,7 @@ async def test_each_of_several_namespaces_is_read_by_key_and_no_other_is_held(wo
 
 
 async def test_an_informer_of_several_namespaces_is_synced_when_all_are(world: World) -> None:
-    world.server.faults.next("watch", namespace="two", times=3, status=503)
+    world.server.faults.next("watch", namespace="two").times(3).status(503)
     async with world.client.informer("v1/pods", namespaces=["one", "two"]) as pods:
         await world.until(lambda: "list done" in world.rows)
         assert not pods.has_synced
@@ -309,7 +309,7 @@ async def test_a_client_is_not_well_while_the_server_refuses_the_watch_of_a_sync
     async with world.client.informer("v1/pods") as pods:
         await pods.synced(30)
         assert world.client.health.ok
-        world.server.faults.next("watch", "v1/pods", times=3, status=403)
+        world.server.faults.next("watch", "v1/pods").times(3).status(403)
         await world.server.restart()
         await world.until(
             lambda: world.moves("403, 404, a request the server rejects, or a set-up that cannot work")
@@ -343,9 +343,9 @@ async def test_the_time_of_the_last_contact_moves_with_every_life_sign_and_with_
 
 
 async def test_a_list_is_a_contact_too(world: World) -> None:
-    world.server.faults.next("watch", "v1/pods", silent_after=0)
-    world.server.faults.next("watch", "v1/pods", status=410)
-    world.server.faults.next("watch", "v1/pods", times=None, silent_after=0)
+    world.server.faults.next("watch", "v1/pods").silence()
+    world.server.faults.next("watch", "v1/pods").status(410)
+    world.server.faults.on("watch", "v1/pods").silence()
     async with world.client.informer("v1/pods", streaming=False) as pods:
         await asyncio.sleep(20)
         start = pods.health.reflectors[0].contact
@@ -379,7 +379,7 @@ async def test_a_closed_informer_is_read_no_more(world: World) -> None:
 
 
 async def test_who_waits_for_a_sync_hears_that_the_informer_was_closed(world: World) -> None:
-    world.server.faults.next("*", "v1/pods", times=None, status=503)
+    world.server.faults.on("*", "v1/pods").status(503)
     pods = await world.client.informer("v1/pods").start()
     waiting = asyncio.create_task(pods.synced(300))
     await asyncio.sleep(5)
@@ -472,7 +472,7 @@ async def test_a_quiet_watch_that_the_server_takes_again_is_well_before_any_book
     world = make_world(bookmark_interval=1e9)
     async with world.server, world.client, world.client.informer("v1/pods") as pods:
         await pods.synced(30)
-        fault = world.server.faults.next("watch", "v1/pods", status=403)
+        fault = world.server.faults.next("watch", "v1/pods").status(403)
         await world.server.restart()
         await world.until(lambda: fault.hits and not world.client.health.ok)
         assert "403" in pods.health.reason

@@ -100,7 +100,7 @@ async def test_the_pages_behind_the_first_wait_for_no_admission(world: World) ->
 async def test_an_informer_of_many_pages_takes_one_token_for_them(world: World) -> None:
     for number in range(2001):
         world.server.create("v1/pods", pod(f"p{number:04}"))
-    world.server.faults.next("list", "v1/pods", status=410)  # leads to the paged list
+    world.server.faults.next("list", "v1/pods").status(410)  # leads to the paged list
     async with (
         world.connect(qps=0.1, burst=1) as client,
         client.informer("v1/pods", streaming=False) as pods,
@@ -114,8 +114,8 @@ async def test_an_informer_of_many_pages_takes_one_token_for_them(world: World) 
 
 
 async def test_a_page_of_another_snapshot_is_not_mixed_in(world: World) -> None:
-    world.server.faults.next("list", "v1/pods", chunks=[page("70", "more", "a")])
-    world.server.faults.next("list", "v1/pods", chunks=[page("71", "", "b")])
+    world.server.faults.next("list", "v1/pods").answer(page("70", "more", "a"))
+    world.server.faults.next("list", "v1/pods").answer(page("71", "", "b"))
     with pytest.raises(SnapshotLost, match="version 71 follows 70"):
         await read(listwatch(world))
 
@@ -123,9 +123,9 @@ async def test_a_page_of_another_snapshot_is_not_mixed_in(world: World) -> None:
 async def test_a_page_of_another_snapshot_restarts_the_list(world: World) -> None:
     for number in range(600):
         world.server.create("v1/pods", pod(f"p{number:03}"))
-    world.server.faults.next("list", "v1/pods", status=410)
+    world.server.faults.next("list", "v1/pods").status(410)
     other = page(str(world.server.state.version + 1), "", "ghost")
-    world.server.faults.next("list", "v1/pods", after=1, chunks=[other])
+    world.server.faults.next("list", "v1/pods").after(1).answer(other)
     async with world.client.informer("v1/pods", streaming=False) as pods:
         await pods.synced(300)
         assert {obj.key: obj.resource_version for obj in pods.list()} == world.truth()
@@ -137,15 +137,15 @@ async def test_a_page_of_another_snapshot_restarts_the_list(world: World) -> Non
 
 
 async def test_the_same_page_token_twice_is_an_error_and_no_endless_list(world: World) -> None:
-    endless = world.server.faults.next("list", "v1/pods", times=20, chunks=[page("70", "more", "a")])
+    endless = world.server.faults.next("list", "v1/pods").times(20).answer(page("70", "more", "a"))
     with pytest.raises(WireError, match="the same page token twice"):
         await read(listwatch(world))
     assert endless.hits == 2
 
 
 async def test_an_expired_token_is_a_lost_snapshot_and_an_expired_first_page_is_not(world: World) -> None:
-    world.server.faults.next("list", "v1/pods", chunks=[page("70", "more", "a")])
-    world.server.faults.next("list", "v1/pods", times=2, status=410)
+    world.server.faults.next("list", "v1/pods").answer(page("70", "more", "a"))
+    world.server.faults.next("list", "v1/pods").times(2).status(410)
     with pytest.raises(SnapshotLost, match="the page token expired"):
         await read(listwatch(world))
     with pytest.raises(KresilientError) as raised:
@@ -155,7 +155,7 @@ async def test_an_expired_token_is_a_lost_snapshot_and_an_expired_first_page_is_
 
 async def test_a_list_that_is_given_up_leaves_no_answer_open(world: World) -> None:
     world.server.create("v1/pods", pod("a"))
-    world.server.faults.next("list", "v1/pods", chunks=[page("70", "", "a")[:-2]], then="stall")
+    world.server.faults.next("list", "v1/pods").answer(page("70", "", "a")[:-2], then="stall")
     reading = asyncio.create_task(read(listwatch(world)))
     await world.server.requests.wait_for(1, code=200)
     assert world.server.inflight == 1
@@ -166,7 +166,7 @@ async def test_a_list_that_is_given_up_leaves_no_answer_open(world: World) -> No
 
 
 async def test_a_list_that_falls_silent_is_given_up_after_its_stall(world: World) -> None:
-    world.server.faults.next("list", "v1/pods", chunks=[page("70", "", "a")[:-2]], then="stall")
+    world.server.faults.next("list", "v1/pods").answer(page("70", "", "a")[:-2], then="stall")
     start = asyncio.get_running_loop().time()
     with pytest.raises(ConnectionLost):
         await read(listwatch(world, stall=30.0))

@@ -17,6 +17,7 @@ from kresilient.cache.events import Event, EventType, Source
 from kresilient.cache.informer import Informer
 from kresilient.cache.timing import Timing
 from kresilient.observe.events import Listed, ObjectQuarantined, Rewound, StaleEventIgnored
+from kresilient.testing.server import Fault, Match
 
 from .world import World, pod
 
@@ -112,14 +113,14 @@ async def test_a_server_that_never_sends_a_bookmark_is_not_listed_again_for_bein
 
 async def test_a_watch_that_never_begins_to_answer_is_given_up(world: World) -> None:
     async with following(world) as (pods, _):
-        world.server.faults.next("watch", "v1/pods", hang=True)
+        world.server.faults.next("watch", "v1/pods").hang()
         await world.server.restart()
         world.server.create("v1/pods", pod("a"))
         await agrees(world, pods)
 
 
 async def test_before_it_has_synced_it_does_not_answer(world: World) -> None:
-    world.server.faults.next("watch", "v1/pods", times=None, status=503)
+    world.server.faults.on("watch", "v1/pods").status(503)
     async with world.client.informer("v1/pods") as pods:
         for read in (lambda: pods.get("default/a"), pods.list, pods.keys, lambda: len(pods)):
             with pytest.raises(NotSyncedError, match="synced"):
@@ -144,7 +145,7 @@ async def test_a_server_without_streaming_lists_is_asked_for_a_plain_one_and_not
 
 async def test_a_streaming_list_without_its_end_falls_back_within_its_patience(world: World) -> None:
     world.server.create("v1/pods", pod("a"))
-    world.server.faults.next("watch", "v1/pods", no_end_bookmark=True)
+    world.server.faults.next("watch", "v1/pods").no_end_bookmark()
     start = asyncio.get_running_loop().time()
     async with following(world) as (pods, _):
         assert asyncio.get_running_loop().time() - start < 40
@@ -227,7 +228,7 @@ async def test_an_expired_watch_relists_after_a_jitter(make_world: Callable[...,
 
 
 async def test_an_expired_list_goes_down_the_ladder(world: World) -> None:
-    world.server.faults.next("list", "v1/pods", times=1, status=410)
+    world.server.faults.next("list", "v1/pods").status(410)
     async with following(world, streaming=False) as (pods, _):
         assert pods.has_synced
     assert world.rows[:2] == ["410: the version expired", "list done"]
@@ -237,12 +238,11 @@ async def test_an_expired_list_goes_down_the_ladder(world: World) -> None:
 async def test_an_expired_page_begins_the_list_again_and_never_mixes_snapshots(world: World) -> None:
     for number in range(1200):
         world.server.create("v1/pods", pod(f"p{number:04}"))
-    world.server.faults.next(
-        "list", "v1/pods", status=410
-    )  # the list at version 0: the ladder leads to pages
+    # The list at version 0: the ladder leads to pages.
+    world.server.faults.next("list", "v1/pods").status(410)
     body = b'{"kind":"Status","apiVersion":"v1","metadata":{"continue":"fresh"},"status":"Failure",'
     body += b'"message":"too old","reason":"Expired","code":410}'
-    world.server.faults.next("list", "v1/pods", after=1, status=410, body=body)
+    world.server.faults.next("list", "v1/pods").after(1).status(410, body=body)
     async with following(world, streaming=False) as (pods, _):
         assert versions(pods) == world.truth()
     assert "410 on a later page, or a page of another snapshot" in world.rows
@@ -257,7 +257,7 @@ async def test_a_server_that_is_behind_is_asked_for_its_most_recent_list(world: 
             b'"reason":"Timeout","details":{"causes":[{"reason":"ResourceVersionTooLarge"}],'
             b'"retryAfterSeconds":1},"code":504}'
         )
-        world.server.faults.next("list", "v1/pods", status=504, body=behind)
+        world.server.faults.next("list", "v1/pods").status(504, body=behind)
         world.server.create("v1/pods", pod("b"))
         await world.server.restart(history=False)
         await world.until(lambda: world.moves("the server is behind: resource version too large"))
@@ -288,7 +288,7 @@ async def test_an_outage_costs_a_few_jittered_tries_and_no_relist(world: World) 
 
 async def test_retry_after_is_honoured(world: World) -> None:
     async with following(world) as (pods, _):
-        world.server.faults.next("watch", "v1/pods", status=429, headers={"Retry-After": "20"})
+        world.server.faults.next("watch", "v1/pods").status(429, retry_after=20)
         await world.server.restart()
         await world.until(lambda: world.moves("429, 5xx, refused, reset, timeout"))
         (move,) = world.moves("429, 5xx, refused, reset, timeout")
@@ -299,14 +299,14 @@ async def test_retry_after_is_honoured(world: World) -> None:
 async def test_the_backoff_starts_over_only_after_two_healthy_minutes(world: World) -> None:
     async with following(world):
         for _ in range(4):
-            world.server.faults.next("watch", "v1/pods", times=5, status=503)
+            world.server.faults.next("watch", "v1/pods").times(5).status(503)
             await world.server.restart()
             await world.until(lambda: len(world.server.faults) == 0)
             await asyncio.sleep(30)
         flapping = [move.delay for move in world.moves("429, 5xx, refused, reset, timeout")]
         assert max(flapping[-3:]) >= 30
         await asyncio.sleep(200)
-        world.server.faults.next("watch", "v1/pods", status=503)
+        world.server.faults.next("watch", "v1/pods").status(503)
         await world.server.restart()
         await world.until(lambda: len(world.moves("429, 5xx, refused, reset, timeout")) == len(flapping) + 1)
         assert world.moves("429, 5xx, refused, reset, timeout")[-1].delay <= 1.6
@@ -323,7 +323,7 @@ async def test_the_backoff_starts_over_only_after_two_healthy_minutes(world: Wor
 async def test_a_refusal_fails_the_sync_at_once_with_its_reason_or_waits_on_request(
     world: World, status: int, row: str
 ) -> None:
-    world.server.faults.next("*", "v1/pods", times=3, status=status)
+    world.server.faults.next("*", "v1/pods").times(3).status(status)
     async with world.client.informer("v1/pods") as pods:
         with pytest.raises(SyncError, match=str(status)):
             await pods.synced(30)
@@ -333,23 +333,25 @@ async def test_a_refusal_fails_the_sync_at_once_with_its_reason_or_waits_on_requ
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "arm",
     [
-        {"status": 200, "body": b"<html>please log in</html>", "headers": {"Content-Type": "text/html"}},
-        {"status": 200, "body": b"", "headers": {"Content-Type": "application/json"}},
-        {"status": 200, "body": b'{"kind":"Status","status":"Failure","code":504}'},
-        {"chunks": [b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[']},
-        {"chunks": [b'{"kind":"PodList","apiV'], "then": "reset"},
-        {"cut_at": 150},
+        lambda lists: lists.answer(b"<html>please log in</html>", headers={"Content-Type": "text/html"}),
+        lambda lists: lists.answer(b""),
+        lambda lists: lists.answer(b'{"kind":"Status","status":"Failure","code":504}'),
+        lambda lists: lists.answer(
+            b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":['
+        ),
+        lambda lists: lists.answer(b'{"kind":"PodList","apiV', then="reset"),
+        lambda lists: lists.reset(after_bytes=150),
     ],
     ids=["html", "empty", "status", "cut cleanly", "reset", "cut in the middle"],
 )
 async def test_what_is_no_list_is_an_error_and_never_an_empty_cache(
-    world: World, answer: dict[str, Any]
+    world: World, arm: Callable[[Match], Fault]
 ) -> None:
     world.server.create("v1/pods", pod("a"))
     world.server.create("v1/pods", pod("b"))
-    fault = world.server.faults.next("list", "v1/pods", times=2, **answer)
+    fault = arm(world.server.faults.next("list", "v1/pods").times(2))
     async with following(world, streaming=False) as (pods, _):
         assert versions(pods) == world.truth()
     assert fault.hits == 2
@@ -365,7 +367,7 @@ async def test_what_is_no_list_is_an_error_and_never_an_empty_cache(
 
 async def test_a_watch_that_closes_at_once_and_empty_backs_off(world: World) -> None:
     async with following(world):
-        world.server.faults.next("watch", "v1/pods", times=6, chunks=[])
+        world.server.faults.next("watch", "v1/pods").times(6).answer()
         await world.server.restart()
         await world.until(lambda: len(world.moves("the stream closed at once, empty")) == 6)
         delays = [move.delay for move in world.moves("the stream closed at once, empty")]
@@ -377,7 +379,7 @@ async def test_a_stream_cut_within_a_frame_loses_nothing(world: World) -> None:
     async with following(world) as (pods, seen):
         late = bare("late", "u9", 60_900)
         cut = frame("ADDED", late) + frame("MODIFIED", late)[:70]
-        world.server.faults.next("watch", "v1/pods", chunks=[cut])
+        world.server.faults.next("watch", "v1/pods").answer(cut)
         await world.server.restart()
         await world.until(lambda: pods.get("default/late") is not None)
         await world.until(lambda: world.moves("the stream was cut after it lived, perhaps in a frame"))
@@ -391,7 +393,7 @@ async def test_a_silent_watch_is_given_up_and_opened_again_at_the_same_version(w
     world.server.create("v1/pods", pod("a"))
     async with following(world) as (pods, _):
         version = pods.resource_version
-        world.server.faults.next("watch", "v1/pods", silent_after=0)
+        world.server.faults.next("watch", "v1/pods").silence()
         await world.server.restart()
         await world.server.requests.wait_for(2, verb="watch")
         world.server.create("v1/pods", pod("b"))
@@ -440,7 +442,7 @@ async def test_any_other_list_from_the_past_is_not_accepted(world: World) -> Non
     world.server.create("v1/pods", pod("a"))
     async with following(world, streaming=False) as (pods, _):
         old = b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"5"},"items":[]}'
-        world.server.faults.next("list", "v1/pods", chunks=[old])
+        world.server.faults.next("list", "v1/pods").answer(old)
         world.server.create("v1/pods", pod("b"))
         await world.server.restart(history=False)
         await world.until(lambda: "any other list is older than what was seen" in world.rows)
@@ -454,7 +456,7 @@ async def test_any_other_list_from_the_past_is_not_accepted(world: World) -> Non
 
 async def scripted(world: World, *frames: bytes) -> None:
     """Let the next watch send *frames*, then fall silent."""
-    world.server.faults.next("watch", "v1/pods", chunks=list(frames), then="stall")
+    world.server.faults.next("watch", "v1/pods").answer(*frames, then="stall")
     await world.server.restart()
 
 
@@ -542,7 +544,7 @@ async def test_a_poison_event_does_not_stop_the_stream_and_a_paced_relist_repair
     async with following(world) as (pods, _):
         broken = b'{"type":"MODIFIED","object":{"metadata":{"name":"x","namespace":"default","labels":7}}}\n'
         good = frame("ADDED", bare("y", "u2", 60_800))
-        world.server.faults.next("watch", "v1/pods", chunks=[broken + good], then="stall")
+        world.server.faults.next("watch", "v1/pods").answer(broken + good, then="stall")
         await world.server.restart()
         await world.until(lambda: pods.get("default/y") is not None, 5)
         with pytest.raises(PoisonObject):
@@ -633,8 +635,8 @@ async def test_frames_behind_the_end_of_a_streaming_list_in_the_same_chunk_are_a
     a, b, c = (bare(name, f"u-{name}", 61_000 + number) for number, name in enumerate("abc"))
     gone = bare("a", "u-a", 61_007)
     chunk = frame("ADDED", a) + end_bookmark(61_000) + frame("ADDED", b) + frame("ADDED", c)
-    world.server.faults.next(
-        "watch", "v1/pods", chunks=[chunk + frame("DELETED", gone) + b'{"type'], then="stall"
+    world.server.faults.next("watch", "v1/pods").answer(
+        chunk + frame("DELETED", gone) + b'{"type', then="stall"
     )
     async with following(world) as (pods, seen):
         await world.until(lambda: "default/c" in pods and "default/a" not in pods, 5)
@@ -650,13 +652,9 @@ async def test_frames_behind_the_end_of_a_streaming_list_in_the_same_chunk_are_a
 @pytest.mark.parametrize("readable", [True, False])
 async def test_a_delete_within_a_streaming_list_leaves_no_ghost(world: World, readable: bool) -> None:
     deleted = bare("x", "u-x", 61_002) if readable else POISON
-    world.server.faults.next(
-        "watch",
-        "v1/pods",
-        chunks=[
-            frame("ADDED", bare("x", "u-x", 61_000)) + frame("ADDED", bare("y", "u-y", 61_001)),
-            frame("DELETED", deleted) + end_bookmark(61_005),
-        ],
+    world.server.faults.next("watch", "v1/pods").answer(
+        frame("ADDED", bare("x", "u-x", 61_000)) + frame("ADDED", bare("y", "u-y", 61_001)),
+        frame("DELETED", deleted) + end_bookmark(61_005),
         then="stall",
     )
     async with following(world) as (pods, seen):
@@ -668,7 +666,7 @@ async def test_a_delete_within_a_streaming_list_leaves_no_ghost(world: World, re
 
 
 async def test_a_streaming_list_that_never_ends_is_given_up_even_while_objects_come(world: World) -> None:
-    world.server.faults.next("watch", "v1/pods", no_end_bookmark=True)
+    world.server.faults.next("watch", "v1/pods").no_end_bookmark()
     async with (
         world.connect(timing=Timing(streaming_limit=200)) as client,
         client.informer("v1/pods") as pods,
@@ -723,7 +721,7 @@ async def test_poison_without_a_key_in_a_relist_deletes_nothing_and_is_repaired(
         world.server.delete("v1/pods", "default/goes")
         body = b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"%d"},"items":[%s]}'
         chunk = body % (world.server.state.version, b'{"metadata":null}')
-        world.server.faults.next("list", "v1/pods", chunks=[chunk])
+        world.server.faults.next("list", "v1/pods").answer(chunk)
         await world.server.restart(history=False)
         await world.until(lambda: len(world.reported(Listed)) == 2)
         assert pods.keys() == ["default/goes", "default/stays"]
@@ -773,7 +771,7 @@ async def test_a_relist_without_a_version_is_an_error_and_wipes_nothing(world: W
     world.server.create("v1/pods", pod("a"))
     async with following(world, streaming=False) as (pods, seen):
         empty = b'{"kind":"PodList","metadata":{},"items":[]}'
-        fault = world.server.faults.next("list", "v1/pods", times=2, chunks=[empty])
+        fault = world.server.faults.next("list", "v1/pods").times(2).answer(empty)
         world.server.create("v1/pods", pod("b"))
         await world.server.restart(history=False)
         await world.until(lambda: fault.hits == 2)
@@ -792,9 +790,8 @@ async def test_a_server_that_calls_every_version_expired_is_not_listed_in_a_loop
     world: World, gone: str
 ) -> None:
     world.server.create("v1/pods", pod("a"))
-    expired = {"kind": "Status", "status": "Failure", "reason": "Expired", "message": "old", "code": 410}
-    answer: dict[str, Any] = {"status": 410} if gone == "status" else {"chunks": [frame("ERROR", expired)]}
-    world.server.faults.next("watch", "v1/pods", times=None, **answer)
+    watches = world.server.faults.on("watch", "v1/pods")
+    watches.status(410) if gone == "status" else watches.error_event(410)
     async with following(world, streaming=False) as (pods, _):
         await asyncio.sleep(600)
         assert pods.get("default/a") is not None
@@ -808,7 +805,7 @@ async def test_a_watch_that_brings_nothing_new_and_closes_at_once_backs_off(
     known = world.server.create("v1/pods", pod("a"))
     here = frame("BOOKMARK", {"metadata": {"resourceVersion": str(world.server.state.version)}})
     piece = {"a blank line": b"\n", "a known event": frame("MODIFIED", known), "a known bookmark": here}
-    world.server.faults.next("watch", "v1/pods", times=None, chunks=[piece[brings]])
+    world.server.faults.on("watch", "v1/pods").answer(piece[brings])
     async with following(world, streaming=False) as (pods, seen):
         await asyncio.sleep(600)
         assert [e.key for e in seen] == pods.keys() == ["default/a"]
@@ -832,8 +829,8 @@ async def test_writes_that_change_nothing_are_no_sign_of_a_restored_etcd(world: 
 
 
 async def test_a_list_is_a_life_sign_that_the_backoff_counts_from(world: World) -> None:
-    world.server.faults.next("list", "v1/pods", times=6, status=503)
-    world.server.faults.next("watch", "v1/pods", hang=True)
+    world.server.faults.next("list", "v1/pods").times(6).status(503)
+    world.server.faults.next("watch", "v1/pods").hang()
     row = "429, 5xx, refused, reset, timeout"
     async with world.client.informer("v1/pods", streaming=False) as pods:
         await pods.synced(600)
@@ -865,7 +862,7 @@ async def test_whatever_ends_a_watch_it_goes_on_from_where_it_got(world: World, 
     async with following(world) as (pods, _):
         opened_at = pods.resource_version
         moved = frame("ADDED", bare("y", "u2", 61_000)) + ending
-        world.server.faults.next("watch", "v1/pods", chunks=[moved])
+        world.server.faults.next("watch", "v1/pods").answer(moved)
         await world.server.restart()
         await world.until(lambda: "default/y" in pods)
         await world.until(lambda: world.server.requests.total == 3)
@@ -919,7 +916,7 @@ async def test_a_write_that_was_behind_and_proved_harmless_costs_no_event(world:
         await scripted(world, frame("ADDED", bare("y", "u2", 61_000)))
         await world.until(lambda: "default/y" in pods)
         newest = b'{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"61500"},"items":[]}'
-        world.server.faults.next("list", "v1/pods", chunks=[newest])
+        world.server.faults.next("list", "v1/pods").answer(newest)
         await world.client.create("v1/pods", pod("mine"))
         await world.until(lambda: "the server's version is not below the cache's" in world.rows, 10)
         await world.until(lambda: list(world.server.requests)[-1].verb == "watch", 10)

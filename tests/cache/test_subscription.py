@@ -124,7 +124,7 @@ async def test_a_handler_that_comes_before_the_last_list_is_told_of_every_object
 ) -> None:
     for namespace, name in (("one", "a"), ("two", "a"), ("two", "b")):
         world.server.create("v1/pods", pod(name, namespace=namespace))
-    world.server.faults.next("watch", namespace="two", times=2, status=503)
+    world.server.faults.next("watch", namespace="two").times(2).status(503)
     async with world.client.informer("v1/pods", namespaces=["one", "two"]) as pods:
         if not early:
             await world.until(lambda: "list done" in world.rows)

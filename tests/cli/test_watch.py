@@ -163,7 +163,7 @@ async def test_an_interrupt_is_the_normal_end_of_a_watch(
 
 
 async def test_an_interrupted_sync_says_so_by_its_code(apiserver: FakeApiServer) -> None:
-    apiserver.faults.next("*", "v1/pods", times=None, hang=True)
+    apiserver.faults.on("*", "v1/pods").hang()
     async with running("watch", "v1/pods", "-A", "--once", "--server", apiserver.url) as watch:
         await apiserver.requests.wait_for(resource="v1/pods")
         watch.send(signal.SIGINT)

@@ -242,7 +242,7 @@ async def test_a_kind_that_was_installed_since_is_found(cluster: Cluster, client
 
 async def test_a_discovery_that_fails_can_be_asked_again(cluster: Cluster, client: Client) -> None:
     cluster.server.create(WIDGETS, widgets())
-    cluster.server.faults.next("*", "/apis/example.com/v1", status=403)
+    cluster.server.faults.next("*", "/apis/example.com/v1").status(403)
     handle = client.informer("example.com/v1", kind="Widget")
     with pytest.raises(kr.Forbidden):
         await handle.start()

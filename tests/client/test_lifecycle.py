@@ -130,7 +130,7 @@ async def test_use_after_a_fork_is_refused(client: Client, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("write", [False, True])
 async def test_close_ends_the_requests_that_run(cluster: Cluster, write: bool) -> None:
-    cluster.server.faults.next("*", times=None, hang=True)
+    cluster.server.faults.on("*").hang()
     client = await cluster.client().open()
     call = (
         client.create("v1/configmaps", config_map("a")) if write else client.get("v1/configmaps", "default/a")
@@ -145,7 +145,7 @@ async def test_close_ends_the_requests_that_run(cluster: Cluster, write: bool) -
 
 
 async def test_close_ends_informers_and_whoever_waits_for_them(cluster: Cluster) -> None:
-    cluster.server.faults.next("watch", times=None, status=503)
+    cluster.server.faults.on("watch").status(503)
     client = await cluster.client().open()
     pods = await client.informer("v1/pods").start()
     waiting = asyncio.create_task(pods.synced())
@@ -195,7 +195,7 @@ async def test_a_cancelled_close_closes_all_the_same(cluster: Cluster) -> None:
 
 async def test_health_tells_how_the_client_stands(cluster: Cluster, client: Client) -> None:
     assert client.health.ok and client.health.server == cluster.server.url
-    fault = cluster.server.faults.next("watch", "v1/nodes", times=None, status=503)
+    fault = cluster.server.faults.on("watch", "v1/nodes").status(503)
     async with client.informer("v1/nodes") as nodes, cluster.following(client) as (pods, _):
         await cluster.seen.until(lambda: fault.hits and nodes.health.reason)
         health = client.health
@@ -305,7 +305,7 @@ async def test_a_handle_is_used_between_start_and_close_only(client: Client) -> 
 
 async def test_a_start_that_is_cancelled_joins_nothing(cluster: Cluster, client: Client) -> None:
     cluster.server.create(WIDGETS, widgets())
-    cluster.server.faults.next("*", "/apis/example.com/v1", delay=0.05)
+    cluster.server.faults.next("*", "/apis/example.com/v1").delay(0.05)
     handle = client.informer("example.com/v1", kind="Widget")
     starting = asyncio.create_task(handle.start())
     await cluster.server.requests.wait_for(resource="/apis/example.com/v1", timeout=PATIENCE)
@@ -318,7 +318,7 @@ async def test_a_start_that_is_cancelled_joins_nothing(cluster: Cluster, client:
 
 async def test_a_handle_closed_while_it_starts_leaves_no_watch(cluster: Cluster, client: Client) -> None:
     cluster.server.create(WIDGETS, widgets())
-    cluster.server.faults.next("*", "/apis/example.com/v1", delay=0.05)
+    cluster.server.faults.next("*", "/apis/example.com/v1").delay(0.05)
     handle = client.informer("example.com/v1", kind="Widget")
     starting = asyncio.create_task(handle.start())
     await cluster.server.requests.wait_for(resource="/apis/example.com/v1", timeout=PATIENCE)
@@ -340,7 +340,7 @@ async def test_a_handle_started_twice_at_once_counts_once(cluster: Cluster, clie
 
 async def test_a_cancelled_wait_for_sync_changes_nothing(cluster: Cluster, client: Client) -> None:
     cluster.create("a")
-    cluster.server.faults.next("watch", "v1/pods", delay=0.05)
+    cluster.server.faults.next("watch", "v1/pods").delay(0.05)
     async with client.informer("v1/pods") as pods:
         waiting = asyncio.create_task(pods.synced())
         await cluster.server.requests.wait_for(verb="watch", timeout=PATIENCE)

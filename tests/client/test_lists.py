@@ -68,7 +68,7 @@ async def test_a_page_holds_at_least_one(client: Client, page_size: int) -> None
 
 
 async def test_an_expired_page_begins_an_awaited_list_again(cluster: Cluster, client: Client) -> None:
-    cluster.server.faults.next("list", "v1/pods", after=1, status=410)
+    cluster.server.faults.next("list", "v1/pods").after(1).status(410)
     assert [one.name for one in await client.list("v1/pods", page_size=3)] == NAMES
     fresh = [record for record in cluster.server.requests if "continue" not in record.query]
     assert len(fresh) == 2
@@ -76,7 +76,7 @@ async def test_an_expired_page_begins_an_awaited_list_again(cluster: Cluster, cl
 
 async def test_a_list_whose_pages_always_expire_gives_up(cluster: Cluster, client: Client) -> None:
     for passed in range(1, 5):  # each lets the first pages pass that came before its turn
-        cluster.server.faults.next("list", "v1/pods", after=passed, status=410)
+        cluster.server.faults.next("list", "v1/pods").after(passed).status(410)
     with pytest.raises(kr.Expired):
         await client.list("v1/pods", page_size=3)
     assert cluster.server.requests.count(verb="list") == 2 * (1 + ListCall.restarts)
@@ -118,7 +118,7 @@ async def test_a_watch_yields_events_and_follows_bookmarks() -> None:
 
 
 async def test_a_watch_ends_when_the_server_ends_it(cluster: Cluster, client: Client) -> None:
-    cluster.server.faults.next("watch", chunks=[], headers={"Content-Type": "application/json"})
+    cluster.server.faults.next("watch").answer(headers={"Content-Type": "application/json"})
     assert [event async for event in client.watch("v1/pods", resource_version="1")] == []
 
 
@@ -182,7 +182,7 @@ async def test_a_watch_that_says_nothing_is_given_up(cluster: Cluster, client: C
 async def test_a_watch_that_is_closed_while_it_opens_leaves_nothing_behind(
     cluster: Cluster, client: Client
 ) -> None:
-    cluster.server.faults.next("watch", delay=0.05)
+    cluster.server.faults.next("watch").delay(0.05)
     watch = client.watch("v1/pods", resource_version=str(cluster.server.state.version))
     reading = asyncio.create_task(anext(watch))
     await cluster.server.requests.wait_for(verb="watch", timeout=PATIENCE)

@@ -313,7 +313,7 @@ async def test_each_refusal_has_its_type_and_the_servers_words(client: Client) -
 @pytest.mark.parametrize("status", [500, 503])
 async def test_a_read_outlives_a_passing_failure(cluster: Cluster, client: Client, status: int) -> None:
     cluster.create("a")
-    fault = cluster.server.faults.next("get", "v1/pods", times=2, status=status)
+    fault = cluster.server.faults.next("get", "v1/pods").times(2).status(status)
     assert (await client.get("v1/pods", "default/a")).name == "a"
     assert fault.hits == 2
 
@@ -321,7 +321,7 @@ async def test_a_read_outlives_a_passing_failure(cluster: Cluster, client: Clien
 async def test_a_create_whose_answer_is_lost_is_unknown_and_sent_once(
     cluster: Cluster, client: Client
 ) -> None:
-    cluster.server.faults.next("create", "v1/configmaps", cut_at=0)
+    cluster.server.faults.next("create", "v1/configmaps").reset(after_bytes=0)
     with pytest.raises(kr.OutcomeUnknown, match="read the object before"):
         await client.create("v1/configmaps", config_map("a"))
     assert cluster.server.requests.count(verb="create") == 1
@@ -332,7 +332,7 @@ async def test_a_create_that_was_done_but_answered_with_junk_is_unknown(
     cluster: Cluster, client: Client
 ) -> None:
     json_type = {"Content-Type": "application/json"}
-    cluster.server.faults.next("create", chunks=[b'{"metadata":{}}'], headers=json_type, status=201)
+    cluster.server.faults.next("create").answer(b'{"metadata":{}}', status=201, headers=json_type)
     with pytest.raises(kr.OutcomeUnknown, match="cannot be read"):
         await client.create("v1/configmaps", config_map("a"))
     assert cluster.server.requests.count(verb="create") == 1
@@ -342,7 +342,7 @@ async def test_a_delete_with_a_precondition_is_repeated_where_one_without_is_not
     cluster: Cluster, client: Client
 ) -> None:
     made = await client.create("v1/configmaps", config_map("a"))
-    cluster.server.faults.next("delete", times=2, refuse=True)
+    cluster.server.faults.next("delete").times(2).reset()
     with pytest.raises(kr.OutcomeUnknown):
         await client.delete("v1/configmaps", "default/a")
     assert cluster.server.requests.count(verb="delete") == 1
@@ -351,7 +351,7 @@ async def test_a_delete_with_a_precondition_is_repeated_where_one_without_is_not
 
 
 async def test_a_cancelled_write_is_aborted(cluster: Cluster, client: Client) -> None:
-    cluster.server.faults.next("create", hang=True)
+    cluster.server.faults.next("create").hang()
     creating = asyncio.create_task(client.create("v1/configmaps", config_map("a")))
     await cluster.server.requests.wait_for(verb="create", timeout=PATIENCE)
     creating.cancel()

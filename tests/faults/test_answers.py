@@ -35,7 +35,7 @@ async def test_what_is_no_list_is_an_error_to_who_asked(
     cluster: Cluster, client: Client, chunks: list[bytes], headers: dict[str, str]
 ) -> None:
     cluster.create("a")
-    cluster.server.faults.next("list", "v1/pods", times=None, chunks=chunks, headers=headers)
+    cluster.server.faults.on("list", "v1/pods").answer(*chunks, headers=headers)
     with pytest.raises(kr.WireError):
         await client.list("v1/pods")
     cluster.server.faults.clear()
@@ -49,7 +49,7 @@ async def test_what_is_no_list_is_never_an_empty_cache(
 ) -> None:
     cluster.create("a")
     verb = "watch" if streaming else "list"
-    fault = cluster.server.faults.next(verb, "v1/pods", times=3, chunks=chunks, headers=headers)
+    fault = cluster.server.faults.next(verb, "v1/pods").times(3).answer(*chunks, headers=headers)
     async with client.informer("v1/pods", streaming=streaming) as pods:
         await pods.synced(PATIENCE)
         assert pods.keys() == ["default/a"]
@@ -64,7 +64,7 @@ async def test_what_is_no_watch_leaves_the_cache_as_it_is(
 ) -> None:
     cluster.create("a")
     async with cluster.following(client, streaming=False) as (pods, delivered):
-        fault = cluster.server.faults.next("watch", "v1/pods", times=2, chunks=chunks, headers=headers)
+        fault = cluster.server.faults.next("watch", "v1/pods").times(2).answer(*chunks, headers=headers)
         await cluster.server.restart()
         await cluster.seen.until(lambda: fault.hits == 2)
         assert pods.keys() == ["default/a"]
@@ -77,15 +77,15 @@ async def test_what_is_no_watch_leaves_the_cache_as_it_is(
 async def test_what_is_no_object_is_an_error_to_who_asked(
     cluster: Cluster, client: Client, chunks: list[bytes], headers: dict[str, str]
 ) -> None:
-    cluster.server.faults.next("get", "v1/pods", times=None, chunks=chunks, headers=headers)
+    cluster.server.faults.on("get", "v1/pods").answer(*chunks, headers=headers)
     with pytest.raises(kr.WireError, match="v1/pods"):
         await client.get("v1/pods", "default/a")
 
 
 async def test_sync_fails_with_the_last_reason(cluster: Cluster, client: Client) -> None:
     html = {"Content-Type": "text/html"}
-    cluster.server.faults.next("watch", "v1/pods", times=1, status=500)
-    cluster.server.faults.next("watch", "v1/pods", times=None, chunks=[b"<html>Log in"], headers=html)
+    cluster.server.faults.next("watch", "v1/pods").status(500)
+    cluster.server.faults.on("watch", "v1/pods").answer(b"<html>Log in", headers=html)
     async with client.informer("v1/pods") as pods:
         await cluster.seen.until(lambda: len(cluster.seen.of(ReflectorMoved)) > 4)
         with pytest.raises(kr.SyncError, match=r"v1/pods did not sync within 0\.05 s: .*text/html"):

@@ -106,7 +106,7 @@ async def test_who_is_not_let_in_is_told_at_once(
 async def test_a_refusal_that_passes_is_waited_out_on_request(cluster: Cluster) -> None:
     cluster.create("a")
     for status in (401, 403, 404):
-        cluster.server.faults.next("watch", "v1/pods", status=status)
+        cluster.server.faults.next("watch", "v1/pods").status(status)
     async with cluster.client() as client, client.informer("v1/pods") as pods:
         await pods.synced(PATIENCE, fail_fast=False)
         assert pods.keys() == ["default/a"]
@@ -178,7 +178,7 @@ async def test_requests_meet_a_server_that_restarts_and_go_on(cluster: Cluster, 
 async def test_a_server_that_never_answers_costs_the_caller_no_more_than_its_patience(
     cluster: Cluster, client: Client
 ) -> None:
-    cluster.server.faults.next("watch", "v1/pods", times=None, hang=True)
+    cluster.server.faults.on("watch", "v1/pods").hang()
     async with client.informer("v1/pods") as pods:
         with pytest.raises(kr.SyncError, match=r"did not sync within 0\.1 s"):
             await pods.synced(0.1)

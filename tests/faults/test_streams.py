@@ -34,7 +34,7 @@ async def test_a_watch_cut_anywhere_loses_nothing_and_repeats_nothing(
 ) -> None:
     async with cluster.following(client, streaming=False) as (pods, delivered):
         await cluster.server.watchers("v1/pods", timeout=PATIENCE)
-        cluster.server.faults.next("watch", "v1/pods", cut_at=at)
+        cluster.server.faults.next("watch", "v1/pods").reset(after_bytes=at)
         await cluster.server.restart()
         await cluster.server.watchers("v1/pods", timeout=PATIENCE)
         for name in ("a", "b", "c"):
@@ -51,7 +51,7 @@ async def test_a_list_cut_anywhere_is_read_again_whole(
     cluster: Cluster, client: Client, at: int, streaming: bool
 ) -> None:
     cluster.create("a", "b", "c")
-    fault = cluster.server.faults.next("watch" if streaming else "list", "v1/pods", cut_at=at)
+    fault = cluster.server.faults.next("watch" if streaming else "list", "v1/pods").reset(after_bytes=at)
     async with client.informer("v1/pods", streaming=streaming) as pods:
         await pods.synced(PATIENCE)
         assert held(pods) == cluster.truth()
@@ -61,20 +61,20 @@ async def test_a_list_cut_anywhere_is_read_again_whole(
 @pytest.mark.parametrize("at", [1, 300])
 async def test_an_answer_cut_anywhere_is_asked_for_again(cluster: Cluster, client: Client, at: int) -> None:
     cluster.create("a", "b")
-    cluster.server.faults.next("list", "v1/pods", cut_at=at)
+    cluster.server.faults.next("list", "v1/pods").reset(after_bytes=at)
     assert [one.name for one in await client.list("v1/pods")] == ["a", "b"]
-    cluster.server.faults.next("get", "v1/pods", cut_at=at)
+    cluster.server.faults.next("get", "v1/pods").reset(after_bytes=at)
     assert (await client.get("v1/pods", "default/a")).name == "a"
 
 
 async def test_blank_lines_in_a_watch_are_nothing(cluster: Cluster, client: Client) -> None:
     cluster.create("a")
-    cluster.server.faults.next("watch", "v1/pods", insert=b"\n\r\n  \n\n")
+    cluster.server.faults.next("watch", "v1/pods").insert(b"\n\r\n  \n\n")
     async with cluster.following(client) as (pods, delivered):
         cluster.create("b")
         await cluster.agrees(pods, delivered)
     assert cluster.server.requests.count(verb="watch") == 1
-    cluster.server.faults.next("watch", "v1/pods", insert=b"\n\n")
+    cluster.server.faults.next("watch", "v1/pods").insert(b"\n\n")
     async with client.watch("v1/pods", resource_version="0") as watch:
         assert (await anext(watch)).object.name == "a"
 
@@ -84,7 +84,7 @@ async def test_junk_in_the_middle_of_a_watch_ends_it_and_nothing_else(
 ) -> None:
     cluster.create("a")
     async with cluster.following(client, streaming=False) as (pods, delivered):
-        cluster.server.faults.next("watch", "v1/pods", insert=b"<html>502 Bad Gateway</html>\n")
+        cluster.server.faults.next("watch", "v1/pods").insert(b"<html>502 Bad Gateway</html>\n")
         await cluster.server.restart()
         cluster.create("b")
         await cluster.agrees(pods, delivered)
@@ -115,7 +115,7 @@ async def test_an_expired_list_is_asked_for_in_another_way(
     cluster: Cluster, client: Client, streaming: bool
 ) -> None:
     cluster.create("a")
-    cluster.server.faults.next("watch" if streaming else "list", "v1/pods", times=2, status=410)
+    cluster.server.faults.next("watch" if streaming else "list", "v1/pods").times(2).status(410)
     async with client.informer("v1/pods", streaming=streaming) as pods:
         await pods.synced(PATIENCE)
         assert pods.keys() == ["default/a"]
@@ -124,8 +124,8 @@ async def test_an_expired_list_is_asked_for_in_another_way(
 
 async def test_an_expired_page_begins_the_list_of_an_informer_again(cluster: Cluster) -> None:
     cluster.create(*(f"p{number:03}" for number in range(600)))
-    cluster.server.faults.next("list", "v1/pods", status=410)  # so that the most recent list is asked for
-    cluster.server.faults.next("list", "v1/pods", after=1, status=410)
+    cluster.server.faults.next("list", "v1/pods").status(410)  # so that the most recent list is asked for
+    cluster.server.faults.next("list", "v1/pods").after(1).status(410)
     async with cluster.client() as client, client.informer("v1/pods", streaming=False) as pods:
         await pods.synced(PATIENCE)
         assert held(pods) == cluster.truth()
@@ -137,7 +137,8 @@ async def test_an_expired_page_begins_the_list_of_an_informer_again(cluster: Clu
 
 async def test_a_stalled_stream_is_given_up_and_nothing_is_missed(cluster: Cluster) -> None:
     async with cluster.client(timing=timing(stall=0.3)) as client:
-        cluster.server.faults.next("watch", "v1/pods", silent_after=2)  # one object, and the end of the list
+        # One object, and the end of the list.
+        cluster.server.faults.next("watch", "v1/pods").silence(after_events=2)
         cluster.create("a")
         async with cluster.following(client) as (pods, delivered):
             cluster.create("b")
@@ -155,7 +156,7 @@ async def test_a_stream_that_stalls_in_a_frame_is_given_up(cluster: Cluster) -> 
     ):
         half = [b'{"type":"ADDED","object":{"kind":"Pod","apiVersion":"v1","metadata":{"na']
         json = {"Content-Type": "application/json"}
-        cluster.server.faults.next("watch", "v1/pods", chunks=half, then="stall", headers=json)
+        cluster.server.faults.next("watch", "v1/pods").answer(*half, headers=json, then="stall")
         await cluster.server.restart()
         cluster.create("a")
         await cluster.agrees(pods, delivered)
@@ -164,8 +165,8 @@ async def test_a_stream_that_stalls_in_a_frame_is_given_up(cluster: Cluster) -> 
 @pytest.mark.parametrize("silent", [True, False], ids=["silent", "busy"])
 async def test_a_streaming_list_without_its_end_falls_back(cluster: Cluster, silent: bool) -> None:
     cluster.create("a")
-    options = {"no_end_bookmark": True} if silent else {"silent_after": 1}
-    fault = cluster.server.faults.next("watch", "v1/pods", **options)  # type: ignore[arg-type]
+    watch = cluster.server.faults.next("watch", "v1/pods")
+    fault = watch.no_end_bookmark() if silent else watch.silence(after_events=1)
     async with (
         cluster.client(timing=timing(streaming_patience=0.2)) as client,
         cluster.following(client) as (pods, delivered),
@@ -189,8 +190,8 @@ async def test_a_server_without_streaming_lists_gets_a_plain_one(cluster: Cluste
 
 async def test_a_list_that_stalls_fails_the_sync_with_its_reason(cluster: Cluster) -> None:
     cluster.create("a")
-    cluster.server.faults.next("watch", "v1/pods", times=None, silent_after=0)
-    cluster.server.faults.next("list", "v1/pods", times=None, silent_after=10)
+    cluster.server.faults.on("watch", "v1/pods").silence()
+    cluster.server.faults.on("list", "v1/pods").silence(after_bytes=10)
     async with (
         cluster.client(timing=timing(streaming_patience=0.1)) as client,
         client.informer("v1/pods") as pods,
@@ -207,7 +208,7 @@ async def test_retry_after_is_waited_for_and_nothing_is_listed_twice(
     cluster: Cluster, client: Client
 ) -> None:
     cluster.create("a")
-    fault = cluster.server.faults.next("watch", "v1/pods", times=2, status=429, headers={"Retry-After": "1"})
+    fault = cluster.server.faults.next("watch", "v1/pods").times(2).status(429, retry_after=1)
     async with cluster.following(client) as (pods, _):
         assert pods.keys() == ["default/a"]
     waits = [event.delay for event in cluster.seen.of(ReflectorMoved) if "429" in event.row]
@@ -217,6 +218,6 @@ async def test_retry_after_is_waited_for_and_nothing_is_listed_twice(
 @pytest.mark.apiserver(max_inflight=1)
 async def test_an_overloaded_server_answers_everybody_in_the_end(cluster: Cluster, client: Client) -> None:
     cluster.create("a")
-    cluster.server.faults.next("get", "v1/pods", delay=0.05)
+    cluster.server.faults.next("get", "v1/pods").delay(0.05)
     answers = await asyncio.gather(*(client.get("v1/pods", "default/a") for _ in range(3)))
     assert [one.name for one in answers] == ["a"] * 3

@@ -88,13 +88,13 @@ async def test_a_server_once_slow_is_given_twice_what_it_took() -> None:
 
 async def test_a_server_that_encodes_for_35_seconds_is_listed_at_the_first_try() -> None:
     async with MemoryApiServer() as server:
-        server.faults.next("list", "v1/pods", delay=35)
+        server.faults.next("list", "v1/pods").delay(35)
         await read(listwatch(server.transport()))
 
 
 async def test_a_server_that_encodes_for_100_seconds_is_listed_at_the_second_try() -> None:
     async with MemoryApiServer() as server:
-        server.faults.next("list", "v1/pods", times=2, delay=100)
+        server.faults.next("list", "v1/pods").times(2).delay(100)
         lists = listwatch(server.transport())
         with pytest.raises(ConnectionLost) as caught:
             await read(lists)

@@ -118,7 +118,7 @@ async def test_what_is_served_and_who_one_is(api: Api) -> None:
 
 
 async def test_an_overloaded_server_is_an_error(apiserver: FakeApiServer, api: Api) -> None:
-    apiserver.faults.next("list", "v1/pods", status=503)
+    apiserver.faults.next("list", "v1/pods").status(503)
     with pytest.raises((kr8s.ServerError, httpx.HTTPStatusError)):
         [one async for one in api.get("pods", namespace="default")]
     assert [one async for one in api.get("pods", namespace="default")] == []

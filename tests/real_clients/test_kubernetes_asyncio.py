@@ -132,7 +132,7 @@ async def test_custom_objects_and_the_dynamic_client(api: ApiClient) -> None:
 async def test_an_overloaded_server_is_an_error_with_its_delay(
     apiserver: FakeApiServer, api: ApiClient
 ) -> None:
-    apiserver.faults.next("list", "v1/pods", status=429, headers={"Retry-After": "1"}, times=None)
+    apiserver.faults.on("list", "v1/pods").status(429, retry_after=1)
     with pytest.raises(ApiException) as busy:
         await CoreV1Api(api).list_namespaced_pod("default")
     assert (busy.value.status, busy.value.headers["Retry-After"]) == (429, "1")

@@ -33,8 +33,8 @@ async def http(server: FakeApiServer) -> AsyncIterator[aiohttp.ClientSession]:
 async def test_a_status_is_answered_in_the_servers_words(
     server: FakeApiServer, http: aiohttp.ClientSession
 ) -> None:
-    server.faults.next("watch", "v1/pods", status=410)
-    server.faults.next("list", status=503, body=b"<html>", headers={"Retry-After": "7"})
+    server.faults.next("watch", "v1/pods").status(410)
+    server.faults.next("list").status(503, body=b"<html>", retry_after=7)
     async with http.get(f"{PODS}?watch=1") as response:
         assert (response.status, (await response.json())["reason"]) == (410, "Expired")
     async with http.get(PODS) as response:
@@ -45,8 +45,8 @@ async def test_a_status_is_answered_in_the_servers_words(
 
 
 async def test_which_requests_meet_a_fault(server: FakeApiServer, http: aiohttp.ClientSession) -> None:
-    fault = server.faults.next("list", "v1/pods", times=2, after=1, status=500)
-    server.faults.next("list", "v1/nodes", times=None, status=503)
+    fault = server.faults.next("list", "v1/pods").times(2).after(1).status(500)
+    server.faults.on("list", "v1/nodes").status(503)
     codes = []
     for path in (PODS, PODS, "/api/v1/nodes", PODS, PODS, "/api/v1/nodes", f"{PODS}/a"):
         async with http.get(path) as response:
@@ -59,21 +59,21 @@ async def test_which_requests_meet_a_fault(server: FakeApiServer, http: aiohttp.
 
 
 async def test_scripted_bytes_then_a_clean_end(server: FakeApiServer, http: aiohttp.ClientSession) -> None:
-    server.faults.next("list", chunks=[b"<ht", b"ml>"], headers={"Content-Type": "text/html"})
+    server.faults.next("list").answer(b"<ht", b"ml>", headers={"Content-Type": "text/html"})
     async with http.get(PODS) as response:
         assert (response.status, response.content_type) == (200, "text/html")
         assert await response.read() == b"<html>"
 
 
 async def test_scripted_bytes_then_a_reset(server: FakeApiServer, http: aiohttp.ClientSession) -> None:
-    server.faults.next("watch", chunks=[b'{"type":"ADD'], then="reset")
+    server.faults.next("watch").answer(b'{"type":"ADD', then="reset")
     async with http.get(f"{PODS}?watch=1") as response:
         with pytest.raises(aiohttp.ClientError):
             await response.read()
 
 
 async def test_scripted_bytes_then_a_stall(server: FakeApiServer, http: aiohttp.ClientSession) -> None:
-    server.faults.next("*", times=2, chunks=[b"{"], then="stall")
+    server.faults.next("*").times(2).answer(b"{", then="stall")
     for path in (PODS, f"{PODS}?watch=1"):
         async with http.get(path) as response:
             assert await response.content.readany() == b"{"
@@ -84,14 +84,14 @@ async def test_scripted_bytes_then_a_stall(server: FakeApiServer, http: aiohttp.
 async def test_an_answer_is_cut_after_so_many_bytes(
     server: FakeApiServer, http: aiohttp.ClientSession
 ) -> None:
-    server.faults.next("watch", cut_at=100)
+    server.faults.next("watch").reset(after_bytes=100)
     received = b""
     async with http.get(f"{PODS}?watch=1") as response:
         with pytest.raises(aiohttp.ClientError):
             while piece := await response.content.readany():
                 received += piece
     assert len(received) == 100
-    server.faults.next("list", cut_at=10)
+    server.faults.next("list").reset(after_bytes=10)
     async with http.get(PODS) as response:
         assert await response.content.readexactly(10) == b'{"kind":"P'
         with pytest.raises(aiohttp.ClientError):
@@ -101,7 +101,7 @@ async def test_an_answer_is_cut_after_so_many_bytes(
 async def test_a_watch_falls_silent_after_so_many_frames(
     server: FakeApiServer, http: aiohttp.ClientSession
 ) -> None:
-    server.faults.next("watch", silent_after=2)
+    server.faults.next("watch").silence(after_events=2)
     async with http.get(f"{PODS}?watch=1") as response:
         names = [
             json.loads(await response.content.readline())["object"]["metadata"]["name"] for _ in range(2)
@@ -115,7 +115,7 @@ async def test_a_watch_falls_silent_after_so_many_frames(
 async def test_a_watch_may_be_silent_from_the_start(
     server: FakeApiServer, http: aiohttp.ClientSession
 ) -> None:
-    server.faults.next("watch", silent_after=0)
+    server.faults.next("watch").silence()
     async with http.get(f"{PODS}?watch=1") as response:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(response.content.readany(), 0.05)
@@ -123,7 +123,7 @@ async def test_a_watch_may_be_silent_from_the_start(
 
 async def test_a_streaming_list_without_its_end(server: FakeApiServer, http: aiohttp.ClientSession) -> None:
     query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
-    server.faults.next("watch", no_end_bookmark=True)
+    server.faults.next("watch").no_end_bookmark()
     async with http.get(f"{PODS}?{query}&timeoutSeconds=1") as response:
         assert "initial-events-end" not in await response.text()
     async with http.get(f"{PODS}?{query}") as response:
@@ -133,7 +133,7 @@ async def test_a_streaming_list_without_its_end(server: FakeApiServer, http: aio
 
 
 async def test_junk_is_put_before_the_real_frames(server: FakeApiServer, http: aiohttp.ClientSession) -> None:
-    server.faults.next("watch", insert=b"\n\n")
+    server.faults.next("watch").insert(b"\n\n")
     async with http.get(f"{PODS}?watch=1") as response:
         lines = [await response.content.readline() for _ in range(3)]
     assert lines[:2] == [b"\n", b"\n"]
@@ -143,7 +143,7 @@ async def test_junk_is_put_before_the_real_frames(server: FakeApiServer, http: a
 async def test_a_connection_is_reset_without_an_answer(
     server: FakeApiServer, http: aiohttp.ClientSession
 ) -> None:
-    server.faults.next("create", refuse=True)
+    server.faults.next("create").reset()
     with pytest.raises((aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)):
         await http.post(PODS, json={"metadata": {"name": "x"}})
     assert server.get("v1/pods", "default/x") is None
@@ -152,7 +152,7 @@ async def test_a_connection_is_reset_without_an_answer(
 async def test_a_request_that_hangs_is_let_go_when_the_server_stops(
     server: FakeApiServer, http: aiohttp.ClientSession
 ) -> None:
-    server.faults.next("get", hang=True)
+    server.faults.next("get").hang()
     asked = asyncio.create_task(http.get(f"{PODS}/a"))
     await server.requests.wait_for(1, verb="get")
     await server.stop()
@@ -161,7 +161,7 @@ async def test_a_request_that_hangs_is_let_go_when_the_server_stops(
 
 
 async def test_a_delay_goes_with_any_other_effect(server: FakeApiServer, http: aiohttp.ClientSession) -> None:
-    server.faults.next("get", delay=0.05, status=500)
+    server.faults.next("get").delayed(0.05).status(500)
     loop = asyncio.get_running_loop()
     start = loop.time()
     async with http.get(f"{PODS}/a") as response:
@@ -171,11 +171,6 @@ async def test_a_delay_goes_with_any_other_effect(server: FakeApiServer, http: a
 
 def test_a_fault_that_no_request_could_meet_is_a_mistake() -> None:
     with pytest.raises(ValueError, match="no request has the verb 'lists'"):
-        FakeApiServer().faults.next("lists", status=500)
+        FakeApiServer().faults.next("lists").status(500)
     with pytest.raises(ValueError, match="names no resource"):
-        FakeApiServer().faults.next("list", "pods", status=500)
-
-
-def test_a_fault_without_an_effect_is_a_mistake() -> None:
-    with pytest.raises(TypeError, match="needs an effect"):
-        FakeApiServer().faults.next("list")
+        FakeApiServer().faults.next("list", "pods").status(500)

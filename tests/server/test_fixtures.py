@@ -221,10 +221,10 @@ async def test_a_server_that_cannot_start_is_left_behind_by_nothing(
 
 async def test_a_summary_is_short_and_says_what_was_missed() -> None:
     server = MemoryApiServer()
-    server.faults.next("watch", "v1/pods", status=410)
+    server.faults.next("watch", "v1/pods").status(410)
     said = server.summary().splitlines()
     assert said[0] == f"{server.url}: 0 requests came"
     assert said[1:] == [
         "faults that no request has met:",
-        "  verb='watch', resource='v1/pods', status=410",
+        "  next('watch', 'v1/pods').status(410)",
     ]

@@ -156,7 +156,7 @@ async def test_more_requests_than_may_run_are_sent_away(http: aiohttp.ClientSess
         http.get(f"{server.url}{PODS}?watch=1&timeoutSeconds=60") as running,
     ):
         assert running.status == 200
-        server.faults.next("list", hang=True)
+        server.faults.next("list").hang()
         hung = asyncio.create_task(answer(http, server, PODS))
         await server.requests.wait_for(1, verb="list")
         async with http.get(server.url + PODS) as response:

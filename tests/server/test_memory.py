@@ -91,7 +91,7 @@ async def test_a_watch_lives_for_an_hour_in_no_time(
 async def test_a_stalled_stream_is_noticed_after_the_stall_limit(
     server: MemoryApiServer, transport: MemoryTransport
 ) -> None:
-    server.faults.next("watch", silent_after=1)
+    server.faults.next("watch").silence(after_events=1)
     server.create("v1/pods", {"metadata": {"name": "a"}})
     stalled = Request("GET", PODS, (("watch", "1"),), streaming=True, timeout=None, stall=90.0)
     response = await transport.send(stalled)
@@ -106,7 +106,7 @@ async def test_a_stalled_stream_is_noticed_after_the_stall_limit(
 async def test_an_answer_that_does_not_come_is_lost_after_its_timeout(
     server: MemoryApiServer, transport: MemoryTransport
 ) -> None:
-    server.faults.next("list", hang=True)
+    server.faults.next("list").hang()
     with pytest.raises(ConnectionLost, match="no answer within 30"):
         await transport.send(request())
     assert server.inflight == 0
@@ -115,9 +115,9 @@ async def test_an_answer_that_does_not_come_is_lost_after_its_timeout(
 @pytest.mark.parametrize(
     "break_it",
     [
-        lambda server: server.faults.next("list", refuse=True),
-        lambda server: server.faults.next("list", cut_at=5),
-        lambda server: server.faults.next("list", chunks=[b"x"], then="reset"),
+        lambda server: server.faults.next("list").reset(),
+        lambda server: server.faults.next("list").reset(after_bytes=5),
+        lambda server: server.faults.next("list").answer(b"x", then="reset"),
     ],
 )
 async def test_a_reset_is_a_lost_connection(
@@ -222,7 +222,7 @@ async def test_a_reader_hears_that_its_response_was_closed(transport: MemoryTran
 
 
 async def test_a_closed_transport_sends_nothing(server: MemoryApiServer, transport: MemoryTransport) -> None:
-    server.faults.next("list", delay=5)
+    server.faults.next("list").delay(5)
     sending = asyncio.create_task(transport.send(request()))
     await server.requests.wait_for(1)
     await transport.close()

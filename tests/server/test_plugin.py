@@ -252,7 +252,7 @@ def test_the_report_of_a_failed_test_shows_what_the_server_saw(suite: Suite) -> 
 
         @pytest.mark.asyncio
         async def test_it(apiserver, kube_client):
-            apiserver.faults.next("delete", "v1/pods", status=409)
+            apiserver.faults.next("delete", "v1/pods").status(409)
             for n in range(25):
                 with pytest.raises(Exception):
                     await kube_client.get("v1/pods", f"default/web-{n}")
@@ -265,7 +265,7 @@ def test_the_report_of_a_failed_test_shows_what_the_server_saw(suite: Suite) -> 
     assert len(lines) == 20, said
     assert "web-24" in lines[-1]
     assert "404" in lines[-1]
-    assert "faults that no request has met:\n  verb='delete', resource='v1/pods', status=409" in report
+    assert "faults that no request has met:\n  next('delete', 'v1/pods').status(409)" in report
 
 
 def test_a_failed_fixture_of_the_user_shows_it_too_and_a_passed_test_shows_nothing(suite: Suite) -> None:

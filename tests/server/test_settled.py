@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 import kresilient as kr
-from kresilient.testing.server import FakeApiServer, MemoryApiServer, MemoryTransport
+from kresilient.testing.server import FakeApiServer, Fault, Match, MemoryApiServer, MemoryTransport
 from kresilient.transport.base import Request
 
 pytestmark = pytest.mark.asyncio
@@ -68,7 +68,7 @@ class TestInMemory:
     async def test_a_request_that_is_delayed_is_waited_for_to_its_end(
         self, server: MemoryApiServer, transport: MemoryTransport
     ) -> None:
-        server.faults.next("list", delay=5.0)
+        server.faults.next("list").delay(5.0)
 
         async def lists() -> bytes:
             async with await transport.send(listing()) as response:
@@ -143,22 +143,23 @@ class TestInMemory:
         task.cancel()
 
     @pytest.mark.parametrize(
-        ("fault", "request_of"),
+        ("arm", "request_of"),
         [
-            ({"hang": True}, listing),
-            ({"chunks": [b"{"], "then": "stall"}, listing),
-            ({"silent_after": 0}, listing),
-            ({"silent_after": 0}, watching),
+            (lambda requests: requests.hang(), listing),
+            (lambda requests: requests.hold(), listing),
+            (lambda requests: requests.answer(b"{", then="stall"), listing),
+            (lambda requests: requests.silence(), listing),
+            (lambda requests: requests.silence(), watching),
         ],
     )
     async def test_what_a_fault_holds_for_ever_is_not_waited_for(
         self,
         server: MemoryApiServer,
         transport: MemoryTransport,
-        fault: dict[str, Any],
+        arm: Callable[[Match], Fault],
         request_of: Callable[[], Request],
     ) -> None:
-        held = server.faults.next("*", **fault)
+        held = arm(server.faults.next())
 
         async def asks() -> None:
             async with await transport.send(request_of()) as response:

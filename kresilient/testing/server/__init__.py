@@ -6,7 +6,7 @@ its fields, managed fields (apply is a merge), admission, roles; and no controll
 pod, collects garbage or ends what is deleted gracefully. JSON alone is spoken, no protobuf.
 """
 
-from .faults import Fault, Faults
+from .faults import Fault, Faults, Match
 from .http import FakeApiServer
 from .memory import MemoryApiServer, MemoryTransport
 from .request_log import RequestLog, RequestSelection
@@ -19,6 +19,7 @@ __all__ = [
     "FakeApiServer",
     "Fault",
     "Faults",
+    "Match",
     "MemoryApiServer",
     "MemoryTransport",
     "Refused",

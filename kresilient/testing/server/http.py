@@ -10,16 +10,16 @@ import struct
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from aiohttp import web
 
 from .broadcast import Broadcast
 from .certificates import Authority, certified
+from .epoch import Reset
 from .negotiation import accepts_gzip
 from .requests import Call
-from .server import ApiServer, Reply, Reset
+from .server import ApiServer, Reply
 from .users import AUTHENTICATED
 
 __all__ = ["FakeApiServer"]
@@ -49,6 +49,7 @@ class FakeApiServer(ApiServer):
         self._tls = Authority() if tls or client_certificates else None
         self._client_certificates = client_certificates
         self._listener: asyncio.Server | None = None
+        self._bound: socket.socket | None = None
         self._web: _Connections | None = None
 
     # --- where it is -------------------------------------------------------------------------------------
@@ -140,9 +141,8 @@ class FakeApiServer(ApiServer):
 
     async def start(self) -> None:
         """Listen. Raises `OSError` where the port is taken, `RuntimeError` where it runs already."""
-        if self._listener is not None:
+        if self._web is not None:
             raise RuntimeError("the server runs already")
-        context = self._tls.server_context(insist=self._client_certificates) if self._tls else None
         self._web = _Connections(
             self._handle,
             handler_cancellation=True,
@@ -151,48 +151,35 @@ class FakeApiServer(ApiServer):
             max_line_size=1 << 16,
             max_field_size=1 << 16,
         )
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.bind(("127.0.0.1", self._port))
-            loop = asyncio.get_running_loop()
-            self._listener = await loop.create_server(self._web, sock=listener, ssl=context, backlog=4096)
+            await self._accept()
         except BaseException:
-            listener.close()
+            self._stop_listening()
+            self._web = None
             raise
-        self._port = listener.getsockname()[1]
         self.routes.address = f"127.0.0.1:{self._port}"
         self._begin()
 
     async def stop(self) -> None:
         """End the watches, let running requests finish, and close every connection. Idempotent."""
         await self._close(killed=False)
+        self._let_port_go()
 
     async def kill(self) -> None:
-        """Reset every connection at once and refuse new ones, as if the process had died. Idempotent."""
-        await self._close(killed=True)
+        """Reset every connection at once and refuse new ones, as if the process had died. Idempotent.
 
-    async def restart(self, *, history: bool = True) -> None:
-        """Kill it and start again on the same port with the same objects.
-
-        Without *history* older versions answer 410 afterwards, as from a server whose watch cache is new.
+        The port stays its own until it is stopped or closed.
         """
-        await self.kill()
-        if not history:
-            self.state.compact()
-        await self.start()
-
-    async def close(self) -> None:
-        """Stop for good, and close the journal. Idempotent."""
-        await self.stop()
-        self._close_files()
+        runs = self._web is not None
+        await self._close(killed=True)
+        if runs:
+            self._keep_port()
 
     async def _close(self, *, killed: bool) -> None:
-        listener, self._listener = self._listener, None
         handlers, self._web = self._web, None
-        if listener is None or handlers is None:
+        if handlers is None:
             return
-        listener.close()
+        self._stop_listening()
         self._end(killed=killed)
         if killed:
             for connection in handlers.connections:
@@ -204,14 +191,52 @@ class FakeApiServer(ApiServer):
             await handlers.shutdown(2.0)
         await handlers.closed(_FAREWELL)
 
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
+    # --- the port ----------------------------------------------------------------------------------------
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
+    def _refuse(self) -> None:
+        if self._web is None or self._listener is None:
+            return
+        self._stop_listening()
+        self._keep_port()
+        self._web.pre_shutdown()  # closes what is idle, and the others once they are
+
+    async def _accept(self) -> None:
+        if self._web is None or self._listener is not None:
+            return
+        bound = self._keep_port()
+        context = self._tls.server_context(insist=self._client_certificates) if self._tls else None
+        loop = asyncio.get_running_loop()
+        # Not yet serving, it is here without a pause, in which another could do the same.
+        self._listener = await loop.create_server(
+            self._web, sock=bound, ssl=context, backlog=4096, start_serving=False
+        )
+        self._bound = None
+        await self._listener.start_serving()
+
+    def _stop_listening(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
+
+    def _keep_port(self) -> socket.socket:
+        """Hold the port without listening: attempts to connect are refused, and nobody else can take it."""
+        if self._bound is not None:
+            return self._bound
+        bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(("127.0.0.1", self._port))
+        except BaseException:
+            bound.close()
+            raise
+        self._port = bound.getsockname()[1]
+        self._bound = bound
+        return bound
+
+    def _let_port_go(self) -> None:
+        bound, self._bound = self._bound, None
+        if bound is not None:
+            bound.close()
 
     # --- one request -------------------------------------------------------------------------------------
 

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 from kresilient.api.errors import ConnectFailed, ConnectionLost, LifecycleError
 from kresilient.transport.base import Request
 
+from .epoch import Reset
 from .requests import Call
-from .server import ApiServer, Reply, Reset
+from .server import ApiServer, Reply
 
 __all__ = ["MemoryApiServer", "MemoryTransport"]
 
@@ -30,6 +31,7 @@ class MemoryApiServer(ApiServer):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._url = f"memory://apiserver-{next(_numbers)}"
+        self._refusing = False
         self._begin()
 
     @property
@@ -59,8 +61,9 @@ class MemoryApiServer(ApiServer):
         return MemoryTransport(self, token=token, user_agent=user_agent)
 
     async def start(self) -> None:
-        """Run again after `stop` or `kill`."""
+        """Run again after `stop` or `kill`; nothing where it runs."""
         if self.epoch is None:
+            self._refusing = False
             self._begin()
 
     async def stop(self) -> None:
@@ -71,26 +74,16 @@ class MemoryApiServer(ApiServer):
         """Break everything that runs, and refuse new requests. Idempotent."""
         self._end(killed=True)
 
-    async def restart(self, *, history: bool = True) -> None:
-        """Kill it and start again with the same objects; without *history* older versions answer 410."""
-        await self.kill()
-        if not history:
-            self.state.compact()
-        await self.start()
+    @property
+    def accepts(self) -> bool:
+        """Whether a request can reach it."""
+        return self.epoch is not None and not self._refusing
 
-    async def close(self) -> None:
-        """Stop for good, and close the journal. Idempotent."""
-        await self.stop()
-        self._close_files()
+    def _refuse(self) -> None:
+        self._refusing = True
 
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.close()
+    async def _accept(self) -> None:
+        self._refusing = False
 
 
 class MemoryTransport:
@@ -112,7 +105,7 @@ class MemoryTransport:
         self._check_open()
         loop = asyncio.get_running_loop()
         deadline = None if request.timeout is None or request.streaming else loop.time() + request.timeout
-        if self._server.epoch is None:
+        if not self._server.accepts:
             raise ConnectFailed(f"{request.what}: {self.server} refuses connections")
         headers = {name.lower(): value for name, value in request.headers.items()}
         headers.setdefault("user-agent", self._user_agent)
@@ -126,7 +119,7 @@ class MemoryTransport:
         overdue_at = None if request.patience is None else loop.time() + request.patience
         limits = [deadline, overdue_at]
         await asyncio.sleep(0)  # as over a network, the answer never comes within the same turn
-        if self._server.epoch is None:
+        if not self._server.accepts:
             raise ConnectFailed(f"{request.what}: {self.server} refuses connections")
         try:
             async with asyncio.timeout_at(min((one for one in limits if one is not None), default=None)):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from .answers import Answer
 from .forms import Form
 from .kinds import ApiResource
@@ -25,13 +27,34 @@ class Reading:
             (HTTP 410).
         streaming_list: whether `sendInitialEvents` is known; if not, it is refused with 422.
         sharding: whether `shardSelector` is known; if not, it is ignored.
+        newest: the most recent version, where the state may be behind it: a streaming list of what is most
+            recent ends once that has been seen.
     """
 
-    def __init__(self, state: ApiState, *, gone: str, streaming_list: bool, sharding: bool) -> None:
+    def __init__(
+        self,
+        state: ApiState,
+        *,
+        gone: str,
+        streaming_list: bool,
+        sharding: bool,
+        newest: Callable[[], int] | None = None,
+    ) -> None:
         self._state = state
         self._gone = gone
         self._streaming_list = streaming_list
         self._sharding = sharding
+        self._newest = newest
+
+    def over(self, state: ApiState, *, newest: Callable[[], int] | None) -> Reading:
+        """The same over another state."""
+        return Reading(
+            state,
+            gone=self._gone,
+            streaming_list=self._streaming_list,
+            sharding=self._sharding,
+            newest=newest,
+        )
 
     def get(self, call: Call, resource: ApiResource, key: str) -> Stored:
         """The object under *key*. Raises `Refused`: 404, or what is wrong with `resourceVersion`."""
@@ -71,6 +94,9 @@ class Reading:
                 initial_events=options.initial_events,
                 bookmarks=options.bookmarks,
             )
+            due = answer.watch.end_bookmark
+            if due is not None and options.version is None and self._newest is not None:
+                answer.watch.end_bookmark = self._newest()
         except VersionTooLarge as refused:
             answer.awaits = refused.version
             answer.watch = _failed(selection, form, refused)

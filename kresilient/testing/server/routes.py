@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from typing import Final, cast
 
 from . import scale as scales
@@ -54,6 +56,12 @@ class Routes:
         self.reading = Reading(state, gone=gone, streaming_list=streaming_list, sharding=sharding)
         self.address = address
         self.paths = Paths(state.resources, lambda: state.now())
+
+    def over(self, state: ApiState, *, newest: Callable[[], int] | None) -> Routes:
+        """The same paths over a state that has the same resources; *newest* as `Reading` has it."""
+        other = copy.copy(self)
+        other.state, other.reading = state, self.reading.over(state, newest=newest)
+        return other
 
     def answer(self, call: Call, info: RequestInfo, user: User) -> Answer:
         """The answer to *call*; every failure is an answer too."""

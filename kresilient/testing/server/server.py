@@ -6,10 +6,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 from kresilient.api.resources import Resource, join_key
 
@@ -21,7 +22,10 @@ from .activity import Activity
 from .answers import Answer
 from .broadcast import Broadcast
 from .delete_options import DeleteOptions
-from .faults import Fault, Faults
+from .epoch import TICK, Epoch, Reset, until
+from .faults import Faults
+from .faults.effect import Exchange, Pieces
+from .faults.met import Met
 from .inflight import Inflight, kind_of
 from .journal import Journal
 from .manifests import add_manifests, load_manifests
@@ -31,23 +35,17 @@ from .requests import Call, RequestInfo, RequestRecord
 from .routes import Routes
 from .snapshot import dump, parse, write
 from .state import ApiState
-from .statuses import generic, too_many_requests, unauthorized
+from .statuses import too_many_requests, unauthorized
 from .storage import Stored
 from .summary import summary
 from .writing import Write
 
-__all__ = ["ApiServer", "Reply", "Reset"]
+__all__ = ["ApiServer", "Reply"]
 
 _LAST_BOOKMARK: Final = 2.0
 """Seconds before its end at which a watch gets its last bookmark."""
 _PATIENCE: Final = 3.0
 """Seconds for which a request waits for a version that is not reached (`blockTimeout` of the watch cache)."""
-_TICK: Final = 1e-6
-"""Seconds by which a moment may be missed: a float's rest must not arm a timer again for now."""
-
-
-class Reset(Exception):
-    """The connection has to be reset now, in the middle of whatever it carries."""
 
 
 class Reply:
@@ -70,14 +68,6 @@ class Reply:
         self.chunks = chunks
         self.finish = finish
         self.streaming = streaming
-
-
-class Epoch:
-    """The time between a start and a stop of the server. `over` is set when it ends, `killed` if by force."""
-
-    def __init__(self) -> None:
-        self.over = asyncio.Event()
-        self.killed = False
 
 
 class ApiServer:
@@ -155,7 +145,7 @@ class ApiServer:
         self.flows = Flows(self.state)
         if authorization == "rbac":
             bootstrap_flows(self.state)
-        self.faults = Faults()
+        self.faults = Faults(self)
         self.requests = RequestLog(seed=self.state.random.getrandbits(80))
         if audit is not None:
             self.requests.stream_audit(audit)
@@ -174,7 +164,7 @@ class ApiServer:
         self._watching: list[tuple[str, int, asyncio.Future[None]]] = []
         self.state.on_watches = self._watches_changed
         self._changed = Broadcast()
-        self.state.on_objects = self._changed.tell
+        self.state.on_objects = self._objects_changed
 
     def _token_for(self, token: str | None, user: str | None, groups: Iterable[str] | None) -> str | None:
         """The token of credentials that are asked for by one, or by who they are for; None for `admin`'s."""
@@ -305,7 +295,8 @@ class ApiServer:
 
     def compact(self) -> None:
         """Forget all history: older versions answer 410, older page tokens have expired."""
-        self.state.compact()
+        for state in self.states:
+            state.compact()
 
     def rewind(self, version: int) -> None:
         """Go back to an older version, as a server on a restored etcd; see `ApiState.rewind`."""
@@ -403,7 +394,17 @@ class ApiServer:
 
     def watch_count(self, resource: str | Resource) -> int:
         """How many watches of *resource* run now; one that was ended is none, even if it was not left yet."""
-        return self.state.watchers(self.state.resource(resource)).running
+        found = self.state.resource(resource)
+        return sum(state.watchers(found).running for state in self.states)
+
+    @property
+    def states(self) -> list[ApiState]:
+        """The server's own state, and those of replicas that lag behind it."""
+        return [self.state, *(replica.state for replica in self.faults.replicas)]
+
+    def _objects_changed(self) -> None:
+        self.faults.follow()
+        self._changed.tell()
 
     def _watches_changed(self) -> None:
         for name, n, done in self._watching:
@@ -445,20 +446,23 @@ class ApiServer:
             record.end = loop.time()
             leave()
             if answer is not None and answer.watch is not None and answer.resource is not None:
-                self.state.unwatch(answer.resource, answer.watch)
+                state.unwatch(answer.resource, answer.watch)
             self.requests.ended(record)
             self.metrics.ended(record, long_running=answer is not None and answer.watch is not None)
             self.activity.ends(record)
 
+        state = self.state
         try:
-            fault = self.faults.take(record)
-            if fault is not None:
-                await self._before(fault, epoch, record)
+            met = self.faults.meet(Exchange(call, record, epoch, self.activity))
+            await met.before()
+            if epoch.killed:
+                raise Reset
             full = not seated
-            answer = self._answer(call, record, fault, full=full)
+            answer = self._answer(call, record, met, full=full)
             if answer.awaits:
-                await self._reached(answer.awaits, epoch)
-                answer = self._answer(call, record, fault, full=full)
+                await self._reached(answer.awaits, met, epoch)
+                answer = self._answer(call, record, met, full=full)
+            state = met.state(self.state)
             answer.headers["Audit-Id"] = record.audit_id
             record.began, record.refused = loop.time(), answer.refusal
             record.objects = answer.objects
@@ -466,30 +470,23 @@ class ApiServer:
                 leave()
                 self.metrics.began(record)
             self.requests.answered(record, answer.status)
-            chunks = self._body(answer, fault, epoch, record)
+            if answer.watch is not None and epoch.over.is_set():  # the server stopped while it was delayed
+                answer.watch.end()
+            chunks = self._sent(met.body(self._pieces(answer, state, record)), epoch, record)
         except BaseException:
             finish()
             raise
-        streaming = answer.watch is not None or (fault is not None and fault.breaks_body)
+        streaming = answer.watch is not None or met.streaming
         return Reply(answer.status, answer.headers, chunks, finish, streaming=streaming)
 
-    async def _reached(self, version: int, epoch: Epoch) -> None:
+    async def _reached(self, version: int, met: Met, epoch: Epoch) -> None:
         """Wait until the state has reached *version*, as long as a server does. Raises `Reset` where the
         server was killed meanwhile."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE):
-                while self.state.version < version and not epoch.over.is_set():
+                while met.state(self.state).version < version and not epoch.over.is_set():
                     await self._changed.wait()
         if epoch.killed:
-            raise Reset
-
-    async def _before(self, fault: Fault, epoch: Epoch, record: RequestRecord) -> None:
-        """What a fault does before anything is answered."""
-        if fault.delay:
-            await _until(epoch.over, fault.delay)
-        if fault.hang:
-            await self._held(epoch, record)
-        if fault.refuse or epoch.killed or fault.hang:
             raise Reset
 
     def _record(self, call: Call, info: RequestInfo, start: float) -> RequestRecord:
@@ -514,19 +511,20 @@ class ApiServer:
             record.flow_schema, record.priority_level = flow.schema, flow.level
         return record
 
-    def _answer(self, call: Call, record: RequestRecord, fault: Fault | None, *, full: bool) -> Answer:
-        answer = self._answered(call, record, fault, full=full)
+    def _answer(self, call: Call, record: RequestRecord, met: Met, *, full: bool) -> Answer:
+        answer = self._answered(call, record, met, full=full)
         if record.flow_schema and (answer.refusal is None or answer.refusal.code != 401):
             answer.headers |= self.flows.headers(Flow(record.flow_schema, record.priority_level))
         return answer
 
-    def _answered(self, call: Call, record: RequestRecord, fault: Fault | None, *, full: bool) -> Answer:
+    def _answered(self, call: Call, record: RequestRecord, met: Met, *, full: bool) -> Answer:
         caller = self.access.identify(call)
         if full and caller.user is not None:
             self.metrics.rejected(record)
             return Answer.refused(too_many_requests())
-        if fault is not None and (fault.status is not None or fault.chunks is not None):
-            return _scripted(fault)
+        scripted = met.answer()
+        if scripted is not None:
+            return scripted
         if caller.user is None or caller.refused is not None:
             return Answer.refused(caller.refused or unauthorized())
         asked = Attributes.of(record.info)
@@ -536,7 +534,9 @@ class ApiServer:
             return Answer.refused(forbidden(caller.user, asked, decision.reason))
         if record.path == "/metrics" and call.method == "GET":
             return Answer.text(self._metrics())
-        return self.routes.answer(call, record.info, caller.user)
+        replica = met.replica()
+        routes = self.routes if replica is None else replica.routes(self.routes)
+        return routes.answer(call, record.info, caller.user)
 
     def _metrics(self) -> str:
         stored = {one: len(self.state.collection(one)) for one in self.state.resources}
@@ -546,53 +546,18 @@ class ApiServer:
             audit_events=self.requests.audit_events,
         )
 
-    async def _body(
-        self, answer: Answer, fault: Fault | None, epoch: Epoch, record: RequestRecord
-    ) -> AsyncGenerator[bytes, None]:
-        """The bytes of *answer*, with what *fault* does to them."""
-        if fault is not None and fault.insert:
-            yield fault.insert
-        source = self._pieces(answer, fault, record)
-        if fault is not None and fault.silent_after is not None:
-            source = self._quiet(source, fault.silent_after, epoch, record, frames=answer.watch is not None)
-        sent = 0
-        async for piece in source:
-            if epoch.killed:
-                raise Reset
-            if fault is not None and fault.cut_at is not None and sent + len(piece) >= fault.cut_at:
-                record.bytes = fault.cut_at
-                yield piece[: fault.cut_at - sent]
-                raise Reset
-            sent += len(piece)
-            record.bytes = sent
-            yield piece
+    async def _sent(self, pieces: Pieces, epoch: Epoch, record: RequestRecord) -> Pieces:
+        """*pieces*, counted, until the server is killed."""
+        async with contextlib.aclosing(pieces):
+            async for piece in pieces:
+                if epoch.killed:
+                    raise Reset
+                record.bytes += len(piece)
+                yield piece
         if epoch.killed:
             raise Reset
-        if fault is not None and fault.chunks is not None and fault.then != "close":
-            if fault.then == "stall":
-                await self._held(epoch, record)
-            raise Reset
 
-    async def _held(self, epoch: Epoch, record: RequestRecord) -> None:
-        """Wait until the server stops: a fault keeps *record* from going on."""
-        self.activity.ends(record)
-        await epoch.over.wait()
-
-    async def _quiet(
-        self, source: AsyncIterator[bytes], after: int, epoch: Epoch, record: RequestRecord, *, frames: bool
-    ) -> AsyncIterator[bytes]:
-        """*source* up to *after* frames (or bytes), then silence until the server stops."""
-        left = after
-        while left > 0 and (piece := await anext(source, None)) is not None:
-            lines = piece.splitlines(keepends=True)[:left] if frames else [piece[:left]]
-            left -= len(lines) if frames else len(lines[0])
-            yield b"".join(lines)
-        await self._held(epoch, record)
-        raise Reset
-
-    async def _pieces(
-        self, answer: Answer, fault: Fault | None, record: RequestRecord
-    ) -> AsyncIterator[bytes]:
+    async def _pieces(self, answer: Answer, state: ApiState, record: RequestRecord) -> Pieces:
         if answer.watch is None:
             for piece in answer.body:
                 if piece:
@@ -616,30 +581,82 @@ class ApiServer:
             if frames := watch.take():
                 record.objects += frames.count(b"\n")
                 yield frames
-            elif watch.end_bookmark is not None:
+            elif watch.end_bookmark is not None and watch.end_bookmark <= state.version:
                 watch.end_bookmark = None
-                if fault is None or not fault.no_end_bookmark:
-                    yield watch.bookmark(self.state.version, initial_events_end=True)
-            elif watch.ended or loop.time() + _TICK >= deadline:
+                yield watch.bookmark(state.version, initial_events_end=True)
+            elif watch.ended or loop.time() + TICK >= deadline:
                 return
-            elif watch.bookmarks and loop.time() + _TICK >= bookmark:
+            elif watch.bookmarks and loop.time() + TICK >= bookmark:
                 # On a server that rests they come all the same, as in a cluster, which never does.
-                last = loop.time() + _TICK >= last_bookmark
+                last = loop.time() + TICK >= last_bookmark
                 bookmark = deadline if last else min(loop.time() + self.bookmark_interval, last_bookmark)
-                if frames := watch.bookmark(self.state.version, only_news=last):
+                if frames := watch.bookmark(state.version, only_news=last):
                     yield frames
             else:
                 self.activity.rests(record)  # a bookmark does not wake it: it is no news
                 wake = min(deadline, bookmark) if watch.bookmarks else deadline
                 # Never a wait too short for a clock to show: in virtual time it would not pass.
-                await _until(ready, max(wake - loop.time(), 1e-5))
+                await until(ready, max(wake - loop.time(), 1e-5))
 
     # --- life --------------------------------------------------------------------------------------------
 
-    def _close_files(self) -> None:
-        if self.journal is not None:
-            self.journal.close()
-        self.requests.close()
+    async def start(self) -> None:
+        """Run, and let requests in. Raises `RuntimeError` where it runs already."""
+        raise NotImplementedError("a server without a way in cannot be started")
+
+    async def stop(self) -> None:
+        """End the watches, let running requests finish, and take no new ones. Idempotent."""
+        raise NotImplementedError("a server without a way in does not run")
+
+    async def kill(self) -> None:
+        """Break off everything that runs, and refuse new requests, as if the process had died. Idempotent."""
+        raise NotImplementedError("a server without a way in does not run")
+
+    async def restart(self, *, history: bool = True, down: float = 0.0) -> None:
+        """Kill it, and start it again at the same place with the same objects.
+
+        Args:
+            history: without it older versions answer 410 afterwards, as from a server whose watch cache is
+                new.
+            down: seconds of loop time until it is there again; connections are refused meanwhile.
+
+        Cancelled while it is down: it stays down, until `start`.
+        """
+        await self.kill()
+        if not history:
+            self.compact()
+        await asyncio.sleep(down)
+        await self.start()
+
+    async def close(self) -> None:
+        """Stop for good, and close the journal and the audit log. Idempotent.
+
+        Raises what failed in the background, such as a restart that a fault was to bring about.
+        """
+        try:
+            await self.faults.close()
+        finally:
+            await self.stop()
+            if self.journal is not None:
+                self.journal.close()
+            self.requests.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def _refuse(self) -> None:
+        """Let attempts to connect be refused. Nothing where they are."""
+        raise NotImplementedError("a server without a way in has no connections")
+
+    async def _accept(self) -> None:
+        """Let them be accepted again. Nothing where they are, or where the server does not run."""
+        raise NotImplementedError("a server without a way in has no connections")
 
     def _begin(self) -> None:
         self.epoch = Epoch()
@@ -651,30 +668,10 @@ class ApiServer:
             self.epoch.over.set()
             self._changed.tell()
             self.epoch = None
-        self.state.end_watches()
-
-
-def _scripted(fault: Fault) -> Answer:
-    """The answer that *fault* says."""
-    if fault.chunks is not None:
-        answer = Answer(fault.status or 200, fault.chunks)
-    elif fault.body is not None:
-        answer = Answer(fault.status or 200, [fault.body])
-    else:
-        answer = Answer.refused(generic(fault.status or 500))
-    answer.headers |= fault.headers
-    return answer
+        for state in self.states:
+            state.end_watches()
 
 
 def _short(item: bytes) -> str:
     text = item.decode("utf-8", "replace")
     return text if len(text) <= 500 else f"{text[:500]}…"
-
-
-async def _until(event: asyncio.Event, seconds: float) -> None:
-    """Wait for *event*, at most *seconds*."""
-    try:
-        async with asyncio.timeout(max(0.0, seconds)):
-            await event.wait()
-    except TimeoutError:
-        pass

@@ -7,6 +7,7 @@ and a watch from its version never miss a change between them.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -83,7 +84,9 @@ class ApiState:
         controllers: bool | Iterable[str] = True,
         commit: Commit | None = None,
     ) -> None:
-        self.now = now
+        self.skew = 0.0
+        """Seconds by which the wall clock is off, ahead where positive."""
+        self._clock = now
         self.random = random or Random()
         self.version = first_version
         self.resources = Registry()
@@ -92,7 +95,7 @@ class ApiState:
         self.commit = commit
         self.on_watches: Callable[[], None] | None = None
         self.on_objects: Callable[[], None] | None = None
-        self._history = history
+        self.history = history
         self._page_ttl = page_ttl
         self._watch_queue = watch_queue
         self._collections: dict[tuple[str, str], Collection] = {}
@@ -105,6 +108,10 @@ class ApiState:
         for name in ("default", "kube-node-lease", "kube-public", "kube-system"):
             self._create_quietly(namespaces, {"metadata": {"name": name}})
 
+    def now(self) -> float:
+        """What this cluster takes for the time, in seconds since the epoch."""
+        return self._clock() + self.skew
+
     # --- finding -----------------------------------------------------------------------------------------
 
     def resource(self, named: str | Resource | ApiResource) -> ApiResource:
@@ -115,7 +122,7 @@ class ApiState:
         """What is stored of *resource*, at whichever version."""
         found = self._collections.get(resource.storage)
         if found is None:
-            found = Collection(history=self._history, compacted=self._floor)
+            found = Collection(history=self.history, compacted=self._floor)
             self._collections[resource.storage] = found
         return found
 
@@ -430,18 +437,21 @@ class ApiState:
 
         Every watch ends, as the server restarts. Raises `ValueError` where the history does not reach back.
         """
-        oldest = max((one.compacted for one in self._collections.values()), default=0)
-        if not oldest <= version <= self.version:
-            raise ValueError(
-                f"cannot rewind to {version}: the history reaches from {oldest} to {self.version}; "
-                "keep more of it with history=N"
-            )
+        self._check_reaches_back(version, "rewind")
         self.end_watches()
         undone = {storage: one.undone(version) for storage, one in self._collections.items()}
         self._commit_again(undone, version)
         for collection in self._collections.values():
             collection.rewind(version)
         self._went_to(version)
+
+    def _check_reaches_back(self, version: int, action: str) -> None:
+        oldest = max((one.compacted for one in self._collections.values()), default=0)
+        if not oldest <= version <= self.version:
+            raise ValueError(
+                f"cannot {action} to {version}: the history reaches from {oldest} to {self.version}; "
+                "keep more of it with history=N"
+            )
 
     def restore(self, version: int, objects: Mapping[tuple[str, str], Mapping[str, Stored]]) -> None:
         """Hold *objects* (by storage and key) and nothing else, as an etcd that was restored from a backup of
@@ -457,7 +467,7 @@ class ApiState:
         self._commit_again(held, version)
         self._collections.clear()
         for storage, by_key in objects.items():
-            collection = Collection(history=self._history, compacted=version)
+            collection = Collection(history=self.history, compacted=version)
             collection.load(by_key.values())
             self._collections[storage] = collection
         self._went_to(version)
@@ -492,7 +502,7 @@ class ApiState:
     ) -> None:
         """Take in one change that a journal kept, without events; `compact` when all are in."""
         collection = self._collections.setdefault(
-            storage, Collection(history=self._history, compacted=self._floor)
+            storage, Collection(history=self.history, compacted=self._floor)
         )
         stored = None if item is None else Stored(key, version, item, poison=poison)
         if stored is not None and storage == ("", "pods"):
@@ -507,6 +517,58 @@ class ApiState:
         """Let the controllers begin anew from the objects there are, as when a cluster is started again."""
         self.definitions.resume()
         self._controllers.resync()
+
+    # --- followed by a replica ---------------------------------------------------------------------------
+
+    def as_of(self, version: int) -> ApiState:
+        """What there was at *version*, as a state of its own that serves the same resources: a replica that
+        has seen no more. `take_in` brings it on; nothing else may write to it.
+
+        Raises `ValueError` where the history does not reach back to *version*.
+        """
+        self._check_reaches_back(version, "go back")
+        other = copy.copy(self)
+        other.version = version
+        other.commit = other.on_objects = None
+        other._watchers = {}
+        other._marks = deque()
+        other._collections = {
+            storage: collection.as_of(version) for storage, collection in self._collections.items()
+        }
+        return other
+
+    def since(self, version: int) -> list[tuple[tuple[str, str], Change]]:
+        """Every change after *version* with its storage, oldest first. Raises `Refused` (410) where some are
+        gone."""
+        changes = [
+            (storage, change)
+            for storage, collection in self._collections.items()
+            for change in collection.since(version)
+        ]
+        return sorted(changes, key=lambda one: one[1].version)
+
+    def take_in(self, storage: tuple[str, str], change: Change) -> None:
+        """Let a change of the state that this one follows be seen here too."""
+        self.version = change.version
+        collection = self._collections.get(storage)
+        if collection is None:
+            collection = self._collections[storage] = Collection(history=self.history, compacted=self._floor)
+        collection.record(change)
+        self._watchers.setdefault(storage, Watchers()).offer(change)
+
+    def reached(self, version: int) -> None:
+        """Nothing up to *version* is missing here; streaming lists that waited for it may end."""
+        self.version = max(self.version, version)
+        for watchers in self._watchers.values():
+            for watch in watchers:
+                due = watch.end_bookmark is not None and watch.end_bookmark <= self.version
+                if due and watch.on_ready is not None:
+                    watch.on_ready()
+
+    @property
+    def watched(self) -> bool:
+        """Whether any watch is here, ended or not."""
+        return any(len(watchers) for watchers in self._watchers.values())
 
     # --- single writes -----------------------------------------------------------------------------------
 
@@ -572,12 +634,12 @@ class ApiState:
         if self.commit is not None:
             self.commit(storage, change)
         self.version = change.version
-        now = self.now()
+        now = self._clock()  # how long a page token lasts is no matter of the time of day
         if not self._marks or now - self._marks[-1][0] >= 1.0:
             self._marks.append((now, change.version))
             self._oldest_page()
         collection = self._collections.setdefault(
-            storage, Collection(history=self._history, compacted=self._floor)
+            storage, Collection(history=self.history, compacted=self._floor)
         )
         collection.record(change)
         if storage == DEFINITIONS:
@@ -588,7 +650,7 @@ class ApiState:
 
     def _oldest_page(self) -> int:
         """The version that was current *page_ttl* ago: page tokens from before it have expired."""
-        limit = self.now() - self._page_ttl
+        limit = self._clock() - self._page_ttl
         while self._marks and self._marks[0][0] <= limit:
             self._page_floor = max(self._page_floor, self._marks.popleft()[1])
         return self._page_floor

@@ -274,6 +274,15 @@ class Collection:
         self._changes_by_node.clear()
         self.compacted = version
 
+    def as_of(self, version: int) -> Collection:
+        """What there was at *version*, with the history up to it. Raises `Refused` (410) where unknown."""
+        other = Collection(history=self._history, compacted=min(self.compacted, version))
+        keys, held = self.at(version)
+        found = (held[key] if key in held else self.objects[key] for key in keys)
+        other.load(stored for stored in found if stored is not None)
+        other.changes.extend(change for change in self.changes if change.version <= version)
+        return other
+
     # --- reading -----------------------------------------------------------------------------------------
 
     def keys_in(self, namespace: str, keys: list[str] | None = None) -> tuple[int, int]:

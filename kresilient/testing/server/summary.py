@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, fields
 from itertools import islice
 from typing import Final
 
@@ -28,7 +27,7 @@ def summary(url: str, requests: RequestLog, faults: Iterable[Fault], *, last: in
     missed = [fault for fault in faults if not fault.hits]
     if missed:
         lines.append("faults that no request has met:")
-        lines += [f"  {_described(fault)}" for fault in missed]
+        lines += [f"  {fault}" for fault in missed]
     return "\n".join(lines)
 
 
@@ -59,14 +58,3 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _cut(text: str) -> str:
     return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
-
-
-def _described(fault: Fault) -> str:
-    """*fault* by all that was said of it."""
-    said = []
-    for one in fields(fault):
-        value = getattr(fault, one.name)
-        default = one.default if one.default_factory is MISSING else one.default_factory()
-        if value != default:
-            said.append(f"{one.name}={_cut(repr(value))}")
-    return ", ".join(said)
