@@ -154,7 +154,7 @@ def managers_of(metadata: Mapping[str, Any]) -> Managers:
 
 def not_written_by(resource: ApiResource, subresource: str) -> FieldSet:
     """The fields that a write to *subresource* cannot change, and so gives nobody (`GetResetFields`)."""
-    if subresource == "status":
+    if subresource in ("status", "approval"):
         return FieldSet({"f:spec", "f:metadata"})
     if resource.has_status and subresource == "":
         return FieldSet({"f:status"})
@@ -255,9 +255,10 @@ def updated(
 ) -> dict[str, Any]:
     """What writing *obj* over *stored* leaves, all but its resource version.
 
-    *obj* is as `read_object` returns it. A write to `status` changes the status alone, any other write
-    everything but the status (where the resource has that subresource); `"all"` changes both, which no
-    request can, but a test may. *managers* are given where an apply has found them already.
+    *obj* is as `read_object` returns it. A write to `status` changes the status alone, one to `approval` the
+    conditions in it, and any other everything but the status (where the resource has that subresource);
+    `"all"` changes both, which no request can, but a test may. *managers* are given where an apply has found
+    them already.
 
     Raises `Refused`: 409 for another version or uid, 400 for another name, 422 for what may not change.
     """
@@ -269,10 +270,12 @@ def updated(
     owned = managers.written()
     if written_like(owned, before.get("managedFields")):
         owned = before.get("managedFields") or []
-    if subresource == "status":
+    if subresource in ("status", "approval"):
         changed = {key: value for key, value in old.items() if key != "status"}
         changed["metadata"] = {**before, "managedFields": owned}
-        if obj.get("status") is not None:
+        if subresource == "approval":
+            changed["status"] = _approved(old, obj, now)
+        elif obj.get("status") is not None:
             changed["status"] = obj["status"]
         strategy.prepare_change(resource, old, changed)
         if not write.trusted:
@@ -301,6 +304,15 @@ def updated(
     if resource.has_generation and _body(resource, changed) != _body(resource, old):
         metadata["generation"] = before.get("generation", 0) + 1
     return changed
+
+
+def _approved(old: Mapping[str, Any], obj: Mapping[str, Any], now: float) -> dict[str, Any]:
+    """The status of a signing request once it is approved or denied: its conditions alone change."""
+    given = (obj.get("status") or {}).get("conditions") or []
+    blank = {"lastUpdateTime": timestamp(now), "lastTransitionTime": timestamp(now)}
+    conditions = [{**one, **{key: one.get(key) or time for key, time in blank.items()}} for one in given]
+    status = {key: value for key, value in (old.get("status") or {}).items() if key != "conditions"}
+    return ({"conditions": conditions} if conditions else {}) | status
 
 
 def apply_config(

@@ -229,6 +229,12 @@ class Routes:
                 return self._object(self._form(call, resource, one=True), stored, write=write)
             case ("status", "patch") if resource.has_status:
                 return self._patch(call, info, resource, "status")
+            case "approval", "update" if resource.storage == SIGNING_REQUESTS:
+                write, body = _write(call, "Update"), object_body(call, resource)
+                stored = self.state.update(resource, key, body, subresource="approval", write=write)
+                return self._object(self._form(call, resource, one=True), stored, write=write)
+            case ("approval", "patch") if resource.storage == SIGNING_REQUESTS:
+                return self._patch(call, info, resource, "approval")
             case "scale", "get" if resource.scale is not None:
                 return Answer.json(scales.view(resource, resource.seen(self.state.get(resource, key))))
             case "scale", "update" if resource.scale is not None:
@@ -259,6 +265,7 @@ class Routes:
         raise statuses.not_emulated(f"{resource.plural}/{name}" + (f": {why}" if why else ""))
 
 
+SIGNING_REQUESTS: Final = ("certificates.k8s.io", "certificatesigningrequests")
 _JOB_WARNING: Final = (
     "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove "
     "them or set propagationPolicy=Orphan to suppress this warning"
