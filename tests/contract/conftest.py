@@ -61,7 +61,16 @@ async def cluster(
         return
     from kresilient.testing.server import FakeApiServer
 
-    async with FakeApiServer(token="contract", strict_namespaces=True) as server:
+    async with FakeApiServer(
+        token="contract",
+        authorization="rbac",
+        sharding=True,
+        strict_namespaces=True,
+        controllers=[
+            "garbage-collector",
+            "namespace",
+        ],  # and no kubelet: the nodes of the claims are not there
+    ) as server:
         yield load_cluster(server.kubeconfig_file(tmp_path_factory.mktemp("contract") / "config"))
 
 

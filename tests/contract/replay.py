@@ -17,14 +17,16 @@ from kresilient.testing.server.requests import Call
 
 from .comparison import Difference, Learned, compare
 
-__all__ = ["Exchange", "Replay", "exchanges"]
+__all__ = ["ADMIN", "LIMITED", "TOKENS", "Exchange", "Replay", "exchanges"]
 
 RECORDED: Final = Path(__file__).parent / "recorded"
 CONFIGMAPS: Final = "/api/v1/namespaces/rec/configmaps"
 USER_AGENT: Final = "Python/3.13 aiohttp/3.14"
+ADMIN: Final = "admin (system:masters)"
+LIMITED: Final = "limited (agents, no rights)"
 TOKENS: Final = {
-    "admin (system:masters)": "admin-token",
-    "limited (agents, no rights)": "limited-token",
+    ADMIN: "admin-token",
+    LIMITED: "limited-token",
     "invalid token": "invalid-token",
     "none": "",
 }
@@ -107,7 +109,7 @@ class Replay:
             given = request["body"]
             body = json.dumps(ABBREVIATED[given] if isinstance(given, str) else self.learned.now(given))
             headers.setdefault("content-type", "application/json")
-        if token := TOKENS[request.get("user", "admin (system:masters)")]:
+        if token := TOKENS[request.get("user", ADMIN)]:
             headers["authorization"] = f"Bearer {token}"
         call = self._call(request["method"], request["path"], headers, body or "")
         started = asyncio.Event()
@@ -144,7 +146,7 @@ class Replay:
 
     async def _write(self, method: str, path: str, body: Any) -> None:
         kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
-        token = TOKENS["admin (system:masters)"]
+        token = TOKENS[ADMIN]
         headers = {"content-type": kind, "authorization": f"Bearer {token}"}
         call = self._call(method, path, headers, "" if body is None else json.dumps(body))
         async with self._answered(call) as (status, _, chunks):

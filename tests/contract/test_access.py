@@ -98,6 +98,11 @@ async def test_a_review_of_my_own_access_allows_what_i_may(api: Api) -> None:
     assert (await review(api, path, resourceAttributes=attributes))["allowed"] is True
 
 
+async def test_a_review_of_the_access_of_a_stranger_denies_it(api: Api) -> None:
+    """Recorded: 07 SubjectAccessReview, denied"""
+    assert not await may(api, api.name(), verb="list", resource="pods", namespace=api.namespace)
+
+
 async def test_the_masters_may_everything(api: Api) -> None:
     """Kubernetes documentation: Using RBAC Authorization, system:masters"""
     assert await may(api, api.name(), ("system:masters",), verb="delete", group="x.example.com", resource="y")

@@ -100,6 +100,18 @@ async def test_a_watch_of_one_version_sees_what_another_writes(widgets: Widgets,
     assert (event["type"], event["object"]["apiVersion"]) == ("MODIFIED", f"{group}/v1beta1")
 
 
+async def test_openapi_has_the_schema_of_a_widget(api: Api, group: str) -> None:
+    """KEP-2896: OpenAPI v3"""
+    path = f"/openapi/v3/apis/{group}/v1"
+    answer = await eventually(lambda: api.get(path), lambda answer: answer.status == 200)
+    kinds = {
+        (one["group"], one["version"], one["kind"])
+        for found in answer.body["components"]["schemas"].values()
+        for one in found.get("x-kubernetes-group-version-kind", ())
+    }
+    assert (group, "v1", "Widget") in kinds
+
+
 # --- the end of a definition -------------------------------------------------------------------------------
 
 

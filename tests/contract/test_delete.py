@@ -272,6 +272,17 @@ async def bound(api: Api, **spec: object) -> str:
     return api.path("v1/pods", name)
 
 
+async def test_a_pod_on_a_node_is_given_its_grace(api: Api) -> None:
+    """Recorded: 04 delete a bound pod: graceful"""
+    path = await bound(api)
+    before = (await api.get(path)).ok()["metadata"]
+    marked = (await api.delete(path)).ok(200)["metadata"]
+    assert marked["deletionGracePeriodSeconds"] == 30
+    assert 25 <= seconds(before["creationTimestamp"], marked["deletionTimestamp"]) <= 60
+    assert marked["generation"] == before["generation"] + 1
+    assert (await api.get(path)).status == 200
+
+
 async def test_the_grace_of_a_pod_is_its_own(api: Api) -> None:
     """Kubernetes documentation: Termination of Pods"""
     path = await bound(api, terminationGracePeriodSeconds=7)
@@ -283,6 +294,22 @@ async def test_a_delete_may_ask_for_another_grace(api: Api) -> None:
     path = await bound(api)
     marked = (await api.delete(path, {"gracePeriodSeconds": 5})).ok(200)
     assert marked["metadata"]["deletionGracePeriodSeconds"] == 5
+
+
+async def test_a_later_delete_may_shorten_the_grace(api: Api) -> None:
+    """Source: apiserver/pkg/registry/rest/delete.go"""
+    path = await bound(api)
+    first = (await api.delete(path)).ok(200)["metadata"]
+    second = (await api.delete(path, gracePeriodSeconds=10)).ok(200)["metadata"]
+    assert second["deletionGracePeriodSeconds"] == 10
+    assert seconds(second["deletionTimestamp"], first["deletionTimestamp"]) == 20
+
+
+async def test_a_later_delete_does_not_lengthen_the_grace(api: Api) -> None:
+    """Source: apiserver/pkg/registry/rest/delete.go"""
+    path = await bound(api)
+    first = (await api.delete(path)).ok(200)
+    assert (await api.delete(path, gracePeriodSeconds=100)).ok(200) == first
 
 
 async def test_a_delete_without_grace_ends_a_pod_at_once(api: Api) -> None:

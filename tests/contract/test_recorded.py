@@ -11,11 +11,10 @@ import pytest
 from kresilient.testing.server import MemoryApiServer
 
 from .comparison import Difference
-from .differences import EVERYWHERE, HERE, PENDING, covers
+from .differences import EVERYWHERE, HERE, covers
 from .replay import TOKENS, Exchange, Replay, exchanges
 
 NAMES = [one.name for one in exchanges()]
-NOT_YET = {name for names in PENDING.values() for name in names}
 
 
 async def replayed() -> Replay:
@@ -45,7 +44,7 @@ def replay() -> Replay:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_answer_is_the_recorded_one(name: str, replay: Replay) -> None:
-    wrong = [] if name in NOT_YET else unexplained(replay.by_name[name])
+    wrong = unexplained(replay.by_name[name])
     assert not wrong, "\n".join(map(str, wrong))
 
 

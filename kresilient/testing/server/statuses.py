@@ -268,8 +268,10 @@ def unsupported_media_type(accepted: Sequence[str]) -> Refused:
 def invalid(resource: ApiResource, name: str, *causes: Cause, kind: str = "") -> Refused:
     """An object that breaks a rule. Named is its kind, or what *kind* says."""
     kind = kind or resource.kind
-    qualified = f"{kind}.{resource.group}" if resource.group else kind
-    details = {key: value for key, value in (("name", name), ("group", resource.group)) if value}
+    # Events of both groups are of one internal kind, which is that of the core.
+    group = "" if resource.qualified == "events.events.k8s.io" else resource.group
+    qualified = f"{kind}.{group}" if group else kind
+    details = {key: value for key, value in (("name", name), ("group", group)) if value}
     return _invalid(qualified, name, {**details, "kind": kind}, causes)
 
 
