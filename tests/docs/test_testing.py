@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
@@ -10,6 +11,9 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+
+from kresilient.testing.server import FakeApiServer
+from kresilient.testing.server.server import ApiServer
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "testing.md"
@@ -63,3 +67,16 @@ def test_its_contents_are_its_sections() -> None:
         for title in re.findall(r"^## (.+)$", text, re.M)
     }
     assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= titles
+
+
+def test_its_table_of_options_has_them_all() -> None:
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    signatures = (inspect.signature(one) for one in (ApiServer, FakeApiServer))
+    options = {
+        one.name
+        for signature in signatures
+        for one in signature.parameters.values()
+        if one.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+    assert options - {"state"} <= named

@@ -99,9 +99,10 @@ async def test_a_watch_from_a_list_and_over_its_expiry(apiserver: FakeApiServer,
                 case 2:  # it goes on from the last version that it saw, by itself
                     apiserver.state.end_watches()
                     apiserver.delete("v1/pods", "default/first")
-                case 3:
+                case 4:
                     break
-    assert seen == [("ADDED", "first"), ("ADDED", "second"), ("DELETED", "first")]
+    added = [("ADDED", "first"), ("ADDED", "second")]
+    assert seen == [*added, ("MODIFIED", "first"), ("DELETED", "first")], "marked, then gone"
 
     apiserver.compact()
     with pytest.raises(ApiException) as expired:

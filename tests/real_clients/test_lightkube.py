@@ -122,9 +122,10 @@ async def test_an_async_watch_and_wait(apiserver: FakeApiServer, async_client: A
             if len(seen) == 1:
                 apiserver.add(pod("second"))
                 apiserver.delete("v1/pods", "default/first")
-            if len(seen) == 3:
+            if len(seen) == 4:
                 break
-    assert seen == [("ADDED", "first"), ("ADDED", "second"), ("DELETED", "first")]
+    added = [("ADDED", "first"), ("ADDED", "second")]
+    assert seen == [*added, ("MODIFIED", "first"), ("DELETED", "first")], "marked, then gone"
 
     waiting = asyncio.create_task(async_client.wait(Pod, "second", for_conditions=["Ready"]))
     await apiserver.watchers("v1/pods")
