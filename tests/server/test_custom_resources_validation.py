@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
 
+from kresilient.testing.server.schema import cel, keywords
 from kresilient.testing.server.schema.formats import format_check
 from kresilient.testing.server.schema.patterns import PatternFault, UnknownPattern, compiled
 
-from .custom import WIDGETS, Wire, version, widget
+from .custom import DEFINITIONS, WIDGETS, Wire, definition, version, widget
 
 STRING = {"type": "string"}
 INTEGER = {"type": "integer"}
@@ -393,3 +395,27 @@ def test_a_format_tells_good_from_bad(name: str, good: str, bad: str) -> None:
 @pytest.mark.parametrize("name", ["int32", "int64", "double", "made-up", ""])
 def test_other_formats_are_not_checked(name: str) -> None:
     assert format_check(name) is None
+
+
+# --- what is not installed ---------------------------------------------------------------------------
+
+
+def test_without_the_json_schema_library_a_definition_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "jsonschema", None)
+    keywords.validator_class.cache_clear()
+    status, causes = Wire().refusal("POST", DEFINITIONS, definition())
+    assert status == 501
+    assert "pip install 'kresilient[testing]'" in causes[0]
+
+
+def test_without_the_cel_runtime_a_rule_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cel_expr_python", None)
+    cel.environment.cache_clear()
+    body = definition(version({"a": {**INTEGER, "x-kubernetes-validations": [{"rule": "self == 17"}]}}))
+    status, causes = Wire().refusal("POST", DEFINITIONS, body)
+    assert status == 501
+    assert "pip install 'kresilient[testing]'" in causes[0]
+    monkeypatch.undo()
+    assert Wire().ask("POST", DEFINITIONS, body)[0] == 201

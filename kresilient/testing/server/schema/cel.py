@@ -69,7 +69,7 @@ class Expression:
 def _compiled(text: str, optional: bool) -> Any:
     bound = f"cel.bind(oldSelf, __old == [] ? optional.none() : optional.of(__old[0]), (\n{text}\n))"
     try:
-        return _environment().compile(bound if optional else text)
+        return environment().compile(bound if optional else text)
     except RuntimeError as error:
         said = str(error).removeprefix("INVALID_ARGUMENT: ").removesuffix(" [INVALID_ARGUMENT]")
     for name in _UNDECLARED.findall(said):
@@ -79,7 +79,7 @@ def _compiled(text: str, optional: bool) -> Any:
 
 
 @cache
-def _environment() -> Any:
+def environment() -> Any:
     try:
         from cel_expr_python import cel
         from cel_expr_python.ext import ext_bindings, ext_optional, ext_strings

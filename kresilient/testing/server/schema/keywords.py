@@ -1,8 +1,7 @@
-"""Validation of custom resources: a JSON-schema library checks, the causes have kube-apiserver's words.
+"""Validation of custom resources by a JSON-schema library, with the checks of kube-apiserver.
 
-The order of checks, what stops them and how they are said is that of `k8s.io/kube-openapi/pkg/validation`, on
-which the server builds: OpenAPI 3.0 is close to draft 4 of JSON schema, so the draft's own checks serve where
-they are the same.
+The order of checks and what stops them is that of `k8s.io/kube-openapi/pkg/validation`, on which the server
+builds. OpenAPI 3.0 is close to draft 4 of JSON schema: the draft's own checks serve where they are the same.
 """
 
 from __future__ import annotations
@@ -11,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ..causes import invalid_type, invalid_value, required, too_long, too_many, unsupported
 from ..statuses import Cause, not_emulated
 from .formats import format_check
 from .patterns import compiled
 from .structure import Schema, additional
+from .wording import Found, causes_of
 
 if TYPE_CHECKING:
     import re
@@ -47,7 +46,7 @@ class Checks:
 
     def __init__(self, schema: Schema) -> None:
         self._schema = _arranged(schema)
-        self._validator: Validator = _validator_class()(self._schema)
+        self._validator: Validator = validator_class()(self._schema)
 
     def faults(
         self, value: Any, *, field: str = "<nil>", unchanged: Callable[[Path], bool] | None = None
@@ -61,7 +60,7 @@ class Checks:
             place = tuple(error.absolute_path)
             if unchanged is not None and any(unchanged(place[:end]) for end in range(len(place) + 1)):
                 continue
-            for said, cause in _causes(error, field):
+            for said, cause in causes_of(error, field):
                 found.setdefault(said, cause)  # the server says the same thing once
         return list(found.values())
 
@@ -70,7 +69,7 @@ class Checks:
 
 
 @cache
-def _validator_class() -> Any:
+def validator_class() -> Any:
     try:
         from jsonschema import Draft4Validator, validators
     except ImportError:
@@ -90,7 +89,7 @@ def _validator_class() -> Any:
         "enum": _enum,
         "additionalProperties": _unless_miscounted(_additional_properties),
         "properties": _unless_miscounted(draft["properties"]),
-        "required": _unless_miscounted(draft["required"]),
+        "required": _unless_miscounted(_required),
     }
     checks = {name: draft[name] for name in _ORDER if name in draft} | own
     return validators.create(meta_schema={}, validators=checks, type_checker=Draft4Validator.TYPE_CHECKER)
@@ -178,24 +177,16 @@ def _type(validator: Any, said: Any, value: Any, schema: Schema) -> _Errors:
     wanted = ",".join(types)
     if value is None:
         if not nullable:
-            yield _error(wanted, cause=_Found(wanted, "null"))
+            yield _error(wanted, cause=Found(wanted, "null"))
         return
     fits = kind in types or (kind == "integer" and "number" in types)
     fits = fits or (kind == "number" and "integer" in types and value.is_integer())
     if form and kind not in ("string", "array") and not fits:
-        yield _error(form, cause=_Found(form, {"integer": "int64", "number": "float64"}.get(kind, "")))
+        yield _error(form, cause=Found(form, {"integer": "int64", "number": "float64"}.get(kind, "")))
     elif form and kind in ("string", "array") and "number" not in types and "integer" not in types:
         return
     elif not fits:
-        yield _error(wanted, cause=_Found(wanted, kind))
-
-
-class _Found(Exception):
-    """What a type check wanted and found."""
-
-    def __init__(self, wanted: str, found: str) -> None:
-        super().__init__(wanted)
-        self.wanted, self.found = wanted, found
+        yield _error(wanted, cause=Found(wanted, kind))
 
 
 def _kind(value: Any) -> str:
@@ -234,6 +225,12 @@ def _unless_miscounted(check: Any) -> Any:
                 yield from check(validator, said, value, schema)
 
     return checked
+
+
+def _required(validator: Any, names: list[str], value: dict[str, Any], schema: Schema) -> _Errors:
+    for name in names:
+        if name not in value:
+            yield _error(name)
 
 
 def _additional_properties(validator: Any, said: Any, value: dict[str, Any], schema: Schema) -> _Errors:
@@ -306,95 +303,3 @@ def _weight(schema: Schema, value: Any) -> int:
         inner = ((named.get(key, others), one) for key, one in value.items())
         return weight + 1 + sum(_weight(one, below) for one, below in inner if isinstance(one, Mapping))
     return weight + (0 if isinstance(value, bool) else 2)
-
-
-# --- what the server says ----------------------------------------------------------------------------
-
-
-def _causes(error: ValidationError, field: str) -> Iterator[tuple[str, Cause]]:
-    """The causes that *error* stands for, each with the text by which it is told from others."""
-    name = _name(error)
-    keyword = str(error.validator)
-    if keyword in ("anyOf", "oneOf", "allOf", "not"):
-        said = f'"{name}" {error.message}'
-        composite = (said, invalid_value(field, "", said))
-        within = [each for one in error.context or () for each in _causes(one, field)]
-        yield from [*within, composite] if keyword == "allOf" else [composite, *within]
-        return
-    if keyword == "required":
-        name = f"{name}.{error.message.split(chr(39))[1]}"
-        yield f"{name} is required", required(_field(field, name))
-        return
-    where = _field(field, name)
-    value, limit = error.instance, error.validator_value
-    if keyword == "type":
-        assert isinstance(error.cause, _Found)
-        said = f'{name} in body must be of type {error.cause.wanted}: "{error.cause.found}"'
-        yield said, invalid_type(where, error.cause.found, said)
-    elif keyword == "format":
-        said = f'{name} in body must be of type {error.message}: "{value}"'
-        yield said, invalid_type(where, value, said)
-    elif keyword == "enum":
-        listed = [one if isinstance(one, str) else _json(one) for one in limit]
-        yield f"{name} enum", unsupported(where, value, listed)
-    elif keyword == "maxLength":
-        yield f"{name} maxLength", too_long(where, limit)
-    elif keyword in ("maxItems", "maxProperties"):
-        yield f"{name} {keyword}", too_many(where, len(value), limit)
-    elif keyword == "additionalProperties":
-        said = f"{name}.{error.message} in body is a forbidden property"
-        yield said, invalid_value(where, error.message, said)
-    else:
-        said = f"{name} in body {_words(error)}"
-        shown = len(value) if keyword in ("minItems", "minProperties") else value
-        yield said, invalid_value(where, "" if keyword == "uniqueItems" else shown, said)
-
-
-def _words(error: ValidationError) -> str:
-    keyword, limit = str(error.validator), error.validator_value
-    schema: Mapping[str, Any] = error.schema if isinstance(error.schema, Mapping) else {}
-    match keyword:
-        case "minLength":
-            return f"should be at least {limit} chars long"
-        case "pattern":
-            return f"should match '{error.message}'"
-        case "multipleOf":
-            return f"should be a multiple of {_json(limit)}"
-        case "maximum":
-            more = "" if schema.get("exclusiveMaximum") else "or equal to "
-            return f"should be less than {more}{_json(limit)}"
-        case "minimum":
-            more = "" if schema.get("exclusiveMinimum") else "or equal to "
-            return f"should be greater than {more}{_json(limit)}"
-        case "minItems":
-            return f"should have at least {limit} items"
-        case "minProperties":
-            return f"should have at least {limit} properties"
-        case _:
-            return "shouldn't contain duplicates"
-
-
-def _name(error: ValidationError) -> str:
-    """The path as the server writes it: what is at the root by `additionalProperties` begins with a dot."""
-    name = "." if list(error.absolute_schema_path)[:1] == ["additionalProperties"] else ""
-    for part in error.absolute_path:
-        if isinstance(part, int):
-            name += f"[{part}]"
-        else:
-            name += f".{part}" if name and name != "." else part
-    return name
-
-
-def _field(field: str, name: str) -> str:
-    inner = name.removeprefix(".")
-    if not inner:
-        return field
-    return inner if field == "<nil>" else f"{field}.{inner}"
-
-
-def _json(value: Any) -> str:
-    from .. import wire
-
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return wire.encode(value).decode()
