@@ -181,6 +181,25 @@ async def test_groups_of_custom_resources_come_last_each_with_its_stable_version
     assert [one["version"] for one in groups[-2]["versions"]] == ["v10", "v1", "v2beta1", "v1alpha1", "odd"]
 
 
+async def test_a_resource_whose_definition_is_being_deleted_takes_no_writes(server: MemoryApiServer) -> None:
+    server.create(CRDS, definition("example.com", "v1"))
+    server.create("example.com/v1/widgets", {"metadata": {"name": "w", "finalizers": ["example.com/hold"]}})
+    server.delete(CRDS, "widgets.example.com")
+    listed = (await asked(server, "/apis/example.com/v1")).json["resources"]
+    assert listed[0]["verbs"] == ["delete", "deletecollection", "get", "list", "watch"]
+
+
+async def test_the_hash_of_a_custom_resource_is_that_of_the_version_it_is_stored_at(
+    server: MemoryApiServer,
+) -> None:
+    server.create(CRDS, definition("example.com", "v1", "v1beta1"))
+    hashes = [
+        (await asked(server, f"/apis/example.com/{version}")).json["resources"][0]["storageVersionHash"]
+        for version in ("v1", "v1beta1")
+    ]
+    assert hashes[0] == hashes[1]
+
+
 @pytest.mark.parametrize("path", ["/api", "/apis", "/apis/apps", "/apis/apps/v1", "/api/v1"])
 async def test_discovery_is_refused_to_a_client_that_accepts_no_json(
     path: str, server: MemoryApiServer

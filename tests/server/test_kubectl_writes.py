@@ -219,6 +219,8 @@ async def test_taint_cordon_and_drain_a_node(kubectl: Kubectl, server: FakeApiSe
 async def test_scale_autoscale_set_and_restart_a_deployment(kubectl: Kubectl, server: FakeApiServer) -> None:
     server.create("apps/v1/deployments", deployment())
     await kubectl("scale", "deployment/d", "--current-replicas=1", "--replicas=3")
+    shown = (await kubectl("get", "deployment", "d", "--subresource=scale")).split()
+    assert shown[:7] == ["NAME", "DESIRED", "AVAILABLE", "AGE", "d", "3", "0"]
     await kubectl("set", "image", "deployment/d", "c=c:2")
     await kubectl("set", "env", "deployment/d", "A=b")
     await kubectl("rollout", "restart", "deployment/d")

@@ -7,8 +7,9 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from .documents import Document, acceptable, media_ranges
+from .documents import Document, acceptable
 from .kinds import ApiResource, Registry
+from .media_ranges import media_ranges
 from .statuses import unknown_path
 from .subresources import Subresource
 
@@ -142,11 +143,11 @@ def _entries(resource: ApiResource) -> Iterator[dict[str, Any]]:
         "singularName": resource.singular,
         "namespaced": resource.namespaced,
         "kind": resource.kind,
-        "verbs": list(resource.verbs),
+        "verbs": _verbs(resource),
     }
     about |= _names(resource)
-    if "list" in resource.verbs and "watch" in resource.verbs:
-        about["storageVersionHash"] = _storage_hash(resource)
+    if (digest := _storage_hash(resource)) is not None:
+        about["storageVersionHash"] = digest
     yield about
     for one in resource.subresources:
         below = {
@@ -166,7 +167,7 @@ def _described(resource: ApiResource) -> dict[str, Any]:
         "responseKind": _kind(*where, resource.kind),
         "scope": "Namespaced" if resource.namespaced else "Cluster",
         "singularResource": resource.singular,
-        "verbs": list(resource.verbs),
+        "verbs": _verbs(resource),
     }
     about |= _names(resource)
     if resource.subresources:
@@ -192,13 +193,26 @@ def _names(resource: ApiResource) -> dict[str, list[str]]:
     return {key: value for key, value in names.items() if value}
 
 
-def _storage_hash(resource: ApiResource) -> str:
-    """Tells clients when objects are stored at another version (`discovery.StorageVersionHash`)."""
+def _verbs(resource: ApiResource) -> list[str]:
+    """What can be done with *resource*: once its definition is being deleted, nothing can be written."""
+    return [verb for verb in resource.verbs if not resource.terminating or verb not in _WRITES]
+
+
+def _storage_hash(resource: ApiResource) -> str | None:
+    """Tells clients when objects are stored at another version (`discovery.StorageVersionHash`); None where
+    nothing is stored, or at a version that is not served."""
+    if not {"list", "watch"} <= set(resource.verbs):
+        return None
     group, version = _STORED_ELSEWHERE.get(resource.storage, (resource.group, resource.version))
+    if resource.custom:
+        version = resource.stored_version
+    if not version:
+        return None
     digest = hashlib.sha256(f"{group}/{version}/{resource.kind}".encode()).digest()
     return base64.b64encode(digest[:8]).decode()
 
 
+_WRITES: Final = ("create", "patch", "update")
 _STORED_ELSEWHERE: Final = {
     ("events.k8s.io", "events"): ("", "v1"),
     ("autoscaling", "horizontalpodautoscalers"): ("autoscaling", "v2"),

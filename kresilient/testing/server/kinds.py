@@ -48,6 +48,7 @@ class ApiResource:
         selectable: the field paths that a custom resource may be selected by.
         structure: the type of a custom resource, made from its schema.
         shape: what the schema keeps, fills in and refuses of an object.
+        stored_version: the version that custom objects are stored at, empty where it is not served.
         terminating: the definition is being deleted, so that no more objects are created.
         deprecation: what clients of this version are warned of, empty where it is not deprecated.
     """
@@ -72,6 +73,7 @@ class ApiResource:
     selectable: tuple[str, ...] = ()
     structure: Struct | None = field(default=None, compare=False, hash=False, repr=False)
     shape: Shape | None = field(default=None, compare=False, hash=False, repr=False)
+    stored_version: str = ""
     terminating: bool = field(default=False, compare=False)
     deprecation: str = ""
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final, Literal
 
 import msgspec
 
 from .forms import Form, MetadataForm, ObjectForm
 from .kinds import ApiResource
+from .media_ranges import media_ranges
 from .requests import Call
 from .statuses import Refused, not_acceptable, not_emulated
 from .table import TableForm
 
 __all__ = ["Shape", "accepts_gzip", "negotiated", "pretty", "wants_pretty"]
 
-JSON: Final = ("application", "json")
-_OTHERS: Final = frozenset(
-    {("application", "yaml"), ("application", "vnd.kubernetes.protobuf"), ("application", "cbor")}
-)
+JSON: Final = "application/json"
+_OTHERS: Final = frozenset({"application/yaml", "application/vnd.kubernetes.protobuf", "application/cbor"})
 _METADATA: Final = ("PartialObjectMetadata", "PartialObjectMetadataList")
 _BROWSERS: Final = ("curl", "Wget", "Mozilla/5.0")
 _TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
@@ -34,11 +33,12 @@ def negotiated(call: Call, resource: ApiResource, shape: Shape, *, now: Callable
     one cannot.
     """
     others = False
-    for media_type, wanted in _clauses(call.headers.get("accept") or "*/*"):
-        if media_type in _OTHERS:
+    for accepted in media_ranges(call.headers.get("accept", "")):
+        if accepted.media_type in _OTHERS:
             others = True
-        if media_type not in (JSON, ("application", "*"), ("*", "*")):
+        if not accepted.covers(JSON):
             continue
+        wanted = accepted.parameters
         kind = wanted.get("as", "")
         if not kind:
             return ObjectForm(resource)
@@ -54,24 +54,6 @@ def negotiated(call: Call, resource: ApiResource, shape: Shape, *, now: Callable
     if others:
         raise not_emulated("answers in YAML, CBOR, protobuf or meta.k8s.io/v1beta1: accept application/json")
     raise not_acceptable()
-
-
-def _clauses(accept: str) -> Iterator[tuple[tuple[str, str], dict[str, str]]]:
-    """The media ranges of the header with their parameters, the most wanted first."""
-    found: list[tuple[float, tuple[str, str], dict[str, str]]] = []
-    for clause in accept.split(","):
-        media_range, *parameters = (part.strip() for part in clause.split(";"))
-        named = {name.strip(): value.strip() for name, _, value in (one.partition("=") for one in parameters)}
-        kind, _, subtype = media_range.partition("/")
-        if kind == "*" and not subtype:
-            subtype = "*"
-        try:
-            quality = float(named.pop("q", "1"))
-        except ValueError:
-            quality = 1.0
-        found.append((quality, (kind, subtype), named))
-    found.sort(key=lambda one: (-one[0], one[1][0] == "*", one[1][1] == "*"))
-    return ((media_type, named) for _, media_type, named in found)
 
 
 def _misshapen(kind: str, resource: ApiResource, shape: Shape) -> Refused:

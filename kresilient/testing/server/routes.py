@@ -27,6 +27,7 @@ from .state import ApiState
 from .statuses import Refused
 from .storage import Stored
 from .subresources import CONNECTS
+from .table import TableForm, scale_table
 from .users import User
 from .writing import Validation, Write
 
@@ -236,7 +237,9 @@ class Routes:
             case ("approval", "patch") if resource.storage == SIGNING_REQUESTS:
                 return self._patch(call, info, resource, "approval")
             case "scale", "get" if resource.scale is not None:
-                return Answer.json(scales.view(resource, resource.seen(self.state.get(resource, key))))
+                scale = scales.view(resource, resource.seen(self.state.get(resource, key)))
+                tabled = isinstance(self._form(call, resource, one=True), TableForm)
+                return Answer.json(scale_table(scale, self.state.now()) if tabled else scale)
             case "scale", "update" if resource.scale is not None:
                 body = object_body(call, resource, kind="Scale", api_version="autoscaling/v1")
                 write = _write(call, "Update")

@@ -13,9 +13,9 @@ from .kinds import ApiResource
 from .storage import Stored
 from .tables import cluster, core, network, storage, workloads
 from .tables.custom import custom_printer
-from .tables.printer import NAME, Object, Printer, at, column
+from .tables.printer import AGE, NAME, Object, Printer, age, at, column
 
-__all__ = ["TableForm"]
+__all__ = ["TableForm", "scale_table"]
 
 _PRINTERS: Final = core.PRINTERS | workloads.PRINTERS | network.PRINTERS | storage.PRINTERS | cluster.PRINTERS
 
@@ -91,6 +91,32 @@ class TableForm(Form):
             return 0, self._printer.order(stored.decode())
         except _UNREADABLE:
             return 1, (stored.name,)
+
+
+def scale_table(scale: Object, now: float) -> dict[str, Any]:
+    """A `Scale` by itself as a table."""
+    cells = [
+        scale["metadata"]["name"],
+        at(scale, "spec.replicas", 0),
+        at(scale, "status.replicas", 0),
+        age(scale, now),
+    ]
+    partial = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": scale["metadata"]}
+    return {
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": {"resourceVersion": scale["metadata"]["resourceVersion"]},
+        "columnDefinitions": _SCALE,
+        "rows": [{"cells": cells, "object": partial}],
+    }
+
+
+_SCALE: Final = [
+    column("Name", NAME["description"]),
+    column("Desired", "How many replicas are wanted.", "integer"),
+    column("Available", "How many replicas there are.", "integer"),
+    AGE,
+]
 
 
 def _printer(resource: ApiResource) -> Printer:

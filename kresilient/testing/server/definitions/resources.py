@@ -25,6 +25,8 @@ def defined(
     spec, status = definition["spec"], definition.get("status") or {}
     names = {name: (status.get("acceptedNames") or {}).get(name) for name in NAMES}
     known = {one.version: one.shape for one in before}
+    stored = (one["name"] for one in spec.get("versions") or () if one.get("storage") and one.get("served"))
+    stored_version = next(stored, "")
     made = []
     for version in spec.get("versions") or ():
         if not version.get("served"):
@@ -56,6 +58,7 @@ def defined(
                 selectable=tuple(
                     one["jsonPath"].removeprefix(".") for one in version.get("selectableFields") or ()
                 ),
+                stored_version=stored_version,
                 terminating=is_true(definition, "Terminating"),
                 deprecation=_deprecation(spec, version),
             )
