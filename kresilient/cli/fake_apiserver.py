@@ -82,6 +82,12 @@ def add_command(commands: Any) -> None:
         help="writing requests that may run at once; more are answered with 429",
     )
     behaviour.add_argument(
+        "--no-controllers",
+        dest="controllers",
+        action="store_false",
+        help="be an API server alone: nothing collects garbage, empties namespaces or ends bound pods",
+    )
+    behaviour.add_argument(
         "--authorization",
         choices=("authenticated", "rbac"),
         default="authenticated",
@@ -147,6 +153,7 @@ def _server(arguments: argparse.Namespace) -> FakeApiServer:
             tls=arguments.tls,
             token=arguments.token,
             history=arguments.history,
+            controllers=arguments.controllers,
             authorization=arguments.authorization,
             max_inflight=arguments.max_inflight,
             max_mutating_inflight=arguments.max_mutating_inflight,

@@ -163,6 +163,15 @@ async def test_what_was_acknowledged_survives_a_kill(tmp_path: Path) -> None:
         assert await names(url, "v1/pods") == pods  # and not seeded again
 
 
+@pytest.mark.parametrize(("options", "left"), [((), 0), (("--no-controllers",), 1)])
+async def test_a_pod_that_is_deleted_ends_unless_nothing_ends_it(options: tuple[str, ...], left: int) -> None:
+    async with running("fake-apiserver", "--port", 0, "--seed-pods", 1, *options) as server:
+        url = await url_of(server)
+        async with kresilient.connect(server=url) as client:
+            await client.delete("v1/pods", (await names(url, "v1/pods"))[0])
+        assert len(await names(url, "v1/pods")) == left
+
+
 async def test_data_that_is_none_of_its_own_is_refused(tmp_path: Path) -> None:
     (tmp_path / "objects").write_text("no journal\nat all\n")
     ended = await run("fake-apiserver", "--port", 0, "--data", tmp_path / "objects")

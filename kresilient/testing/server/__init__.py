@@ -2,8 +2,9 @@
 
 It answers as kube-apiserver 1.36 does on what every resource has in common: versions, conflicts, finalizers,
 selectors, paging, watches, definitions. It does not do what depends on one kind: defaults and validation of
-its fields, managed fields (apply is a merge), admission, roles; and no controller runs: nothing schedules a
-pod, collects garbage or ends what is deleted gracefully. JSON alone is spoken, no protobuf.
+its fields, managed fields (apply is a merge), admission, roles. Of controllers it has those by which objects
+end (the garbage collector, the namespace controller, a kubelet's last delete); nothing schedules a pod, or
+makes the pods of a Deployment. JSON alone is spoken, no protobuf.
 """
 
 from .faults import Fault, Faults, Match

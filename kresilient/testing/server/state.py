@@ -10,7 +10,8 @@ from __future__ import annotations
 import copy
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from random import Random
 from typing import Any
 
@@ -103,6 +104,7 @@ class ApiState:
         self._floor = first_version
         self._marks: deque[tuple[float, int]] = deque()
         self._page_floor = 0
+        self.trusts_owners = False
         self._controllers = Controllers(self, controllers)
         namespaces = self.resources.parse("v1/namespaces")
         for name in ("default", "kube-node-lease", "kube-public", "kube-system"):
@@ -512,6 +514,16 @@ class ApiState:
         self.version = version
         if storage == DEFINITIONS:
             self.definitions.changed(key, stored)
+
+    @contextmanager
+    def trusting_owners(self) -> Iterator[None]:
+        """Within the block, owner references that are written are believed, whether or not there is such an
+        owner: manifests name owners by uids that they had elsewhere."""
+        before, self.trusts_owners = self.trusts_owners, True
+        try:
+            yield
+        finally:
+            self.trusts_owners = before
 
     def resume(self) -> None:
         """Let the controllers begin anew from the objects there are, as when a cluster is started again."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kresilient.testing.server import MemoryApiServer
 
+from ..asked import Asked
 from .cluster import MAPS, PODS, asked, bound, change, delete, events, owned
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.looptime]
@@ -18,6 +21,10 @@ WIDGETS = "/apis/example.com/v1/namespaces/default/widgets"
 
 def owner(server: MemoryApiServer, name: str = "owner", **metadata: Any) -> dict[str, Any]:
     return server.create("v1/configmaps", {"metadata": {"name": name, **metadata}})
+
+
+async def post(server: MemoryApiServer, metadata: dict[str, Any], path: str = MAPS) -> Asked:
+    return await asked(server, path, method="POST", body={"metadata": metadata})
 
 
 def names(server: MemoryApiServer, resource: str = "v1/configmaps") -> list[str]:
@@ -71,15 +78,30 @@ async def test_a_finalizer_holds_a_dependent(server: MemoryApiServer) -> None:
 )
 async def test_an_owner_that_never_was_counts_as_gone(server: MemoryApiServer, wrong: dict[str, Any]) -> None:
     reference = owned(server, "a", owner(server))["metadata"]["ownerReferences"][0]
-    server.create("v1/configmaps", {"metadata": {"name": "b", "ownerReferences": [reference | wrong]}})
+    answer = await post(server, {"name": "b", "ownerReferences": [reference | wrong]})
+    assert answer.status == 201, "the answer does not wait"
     assert names(server) == ["a", "owner"]
 
 
 async def test_an_owner_in_another_namespace_counts_as_gone(server: MemoryApiServer) -> None:
-    reference = owned(server, "a", owner(server))["metadata"]["ownerReferences"]
-    metadata = {"name": "b", "namespace": "kube-public", "ownerReferences": reference}
-    server.create("v1/configmaps", {"metadata": metadata})
+    references = owned(server, "a", owner(server))["metadata"]["ownerReferences"]
+    path = "/api/v1/namespaces/kube-public/configmaps"
+    assert (await post(server, {"name": "b", "ownerReferences": references}, path)).status == 201
     assert names(server) == ["a", "owner"]
+
+
+async def test_what_a_test_puts_there_stays_until_an_owner_of_it_is_deleted(
+    server: MemoryApiServer, tmp_path: Path
+) -> None:
+    reference = owned(server, "a", owner(server))["metadata"]["ownerReferences"][0]
+    stale = {"name": "b", "ownerReferences": [reference, reference | {"uid": "of-another-cluster"}]}
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": stale}
+    (tmp_path / "dump.json").write_text(json.dumps(manifest))
+    server.load(tmp_path / "dump.json")
+    await change(server, f"{MAPS}/b", {"data": {"k": "v"}})
+    assert names(server) == ["a", "b", "owner"]
+    await delete(server, f"{MAPS}/owner")
+    assert names(server) == []
 
 
 async def test_an_owner_that_is_made_again_is_another(server: MemoryApiServer) -> None:
@@ -92,7 +114,7 @@ async def test_an_owner_that_is_made_again_is_another(server: MemoryApiServer) -
 
 async def test_what_cannot_be_looked_up_is_let_be(server: MemoryApiServer) -> None:
     reference = {"apiVersion": "nobody.example.com/v1", "kind": "Thing", "name": "x", "uid": "u"}
-    server.create("v1/configmaps", {"metadata": {"name": "a", "ownerReferences": [reference]}})
+    await post(server, {"name": "a", "ownerReferences": [reference]})
     inside = owner(server)
     owned(server, "outside", inside, resource="v1/nodes")
     await delete(server, f"{MAPS}/owner")
@@ -250,20 +272,6 @@ async def test_a_controller_owner_reference_of_a_pod_is_followed(server: MemoryA
     bound(server, ownerReferences=reference)
     await delete(server, f"{SETS}/rs")
     assert (await asked(server, f"{PODS}/p")).status == 404
-
-
-# --- which run ---------------------------------------------------------------------------------------
-
-
-async def test_controllers_are_switched_on_by_name() -> None:
-    async with MemoryApiServer(controllers=["garbage-collector"]) as server:
-        owned(server, "child", owner(server))
-        bound(server)
-        await delete(server, f"{MAPS}/owner")
-        await delete(server, f"{PODS}/p")
-        assert (names(server), names(server, "v1/pods")) == ([], ["p"])
-    with pytest.raises(ValueError, match="no controller 'scheduler': there are garbage-collector"):
-        MemoryApiServer(controllers=["scheduler"])
 
 
 async def test_a_write_that_fails_leaves_the_rest_for_the_next(server: MemoryApiServer) -> None:
