@@ -75,7 +75,7 @@ class Reading:
             remaining=page.remaining,
             shard=selection.shard,
         )
-        return Answer(body=body, resource=resource)
+        return Answer(body=body, resource=resource, objects=len(page.items))
 
     def watch(self, call: Call, info: RequestInfo, resource: ApiResource) -> Answer:
         if call.headers.get("upgrade", "").lower() == "websocket":

@@ -8,6 +8,8 @@ from typing import Final, cast
 
 from . import scale as scales
 from . import statuses
+from .access import Access
+from .access.escalation import Admission
 from .access.reviews import REVIEWS, Reviews
 from .answers import JSON, Answer
 from .bodies import object_body, patch_body
@@ -45,7 +47,7 @@ class Routes:
     def __init__(
         self,
         state: ApiState,
-        reviews: Reviews,
+        access: Access,
         *,
         gone: str = "event",
         streaming_list: bool = True,
@@ -53,7 +55,8 @@ class Routes:
         address: str = "127.0.0.1:0",
     ) -> None:
         self.state = state
-        self.reviews = reviews
+        self.access = access
+        self.reviews = Reviews(state, access)
         self.reading = Reading(state, gone=gone, streaming_list=streaming_list, sharding=sharding)
         self.address = address
         self.paths = Paths(state.resources, lambda: state.now())
@@ -112,10 +115,12 @@ class Routes:
             case "update":
                 body = object_body(call, resource)
                 write = _write(call, "Update")
+                write.admit = self.access.admission(user, resource, info.namespace)
                 stored = self.state.update(resource, _key(info), body, write=write)
                 return self._object(self._form(call, resource, one=True), stored, write=write)
             case "patch":
-                return self._patch(call, info, resource)
+                admit = self.access.admission(user, resource, info.namespace)
+                return self._patch(call, info, resource, admit=admit)
             case "delete":
                 return self._delete(call, info, resource)
             case _:
@@ -149,6 +154,7 @@ class Routes:
     def _create(self, call: Call, info: RequestInfo, resource: ApiResource, user: User) -> Answer:
         form = self._form(call, resource, one=True)
         write = _write(call, "Create")
+        write.admit = self.access.admission(user, resource, info.namespace)
         if resource.terminating:
             raise statuses.terminating(resource)
         body = object_body(call, resource)
@@ -162,10 +168,19 @@ class Routes:
         stored = self.state.create(resource, body, namespace=info.namespace, write=write)
         return self._object(form, stored, 201, write=write)
 
-    def _patch(self, call: Call, info: RequestInfo, resource: ApiResource, subresource: str = "") -> Answer:
+    def _patch(
+        self,
+        call: Call,
+        info: RequestInfo,
+        resource: ApiResource,
+        subresource: str = "",
+        *,
+        admit: Admission | None = None,
+    ) -> Answer:
         form = self._form(call, resource, one=True)
         kind, patch = patch_body(call, resource)
         write = _write(call, "Patch")
+        write.admit = admit
         if kind == "apply" and not call.query.get("fieldManager"):
             cause = ("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")
             raise statuses.invalid_options("PatchOptions", cause)
@@ -200,7 +215,7 @@ class Routes:
         body = form.listed(
             page.items, page.version, continue_token=page.continue_token, remaining=page.remaining
         )
-        return _with_job_warning(Answer(body=body), resource, options)
+        return _with_job_warning(Answer(body=body, objects=len(page.items)), resource, options)
 
     def _bind(self, call: Call, info: RequestInfo) -> Answer:
         """Bind a pod: through its subresource, or as `bindings`, where the body names it."""

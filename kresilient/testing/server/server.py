@@ -17,7 +17,6 @@ from kresilient.api.resources import Resource, join_key
 from . import wire
 from .access import Access, Attributes, Authorization, forbidden
 from .access.priority import EXEMPT, Flow, Flows, bootstrap_flows
-from .access.reviews import Reviews
 from .activity import Activity
 from .answers import Answer
 from .broadcast import Broadcast
@@ -155,7 +154,7 @@ class ApiServer:
         self.bookmark_interval = bookmark_interval
         self.routes = Routes(
             self.state,
-            Reviews(self.state, self.access),
+            self.access,
             gone=gone,
             streaming_list=streaming_list,
             sharding=sharding,

@@ -302,6 +302,8 @@ class ApiState:
     ) -> dict[str, Any]:
         """*obj* as it may take the place of *old*, by its definition or as one. Raises `Refused`."""
         before = None if old is None else resource.seen(old).decode()
+        if write.admit is not None:
+            write.admit(obj, before)
         if resource.storage == DEFINITIONS:
             return self.definitions.admitted(obj, before, subresource, trusted=write.trusted)
         if resource.shape is None or write.trusted:

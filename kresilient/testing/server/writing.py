@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 __all__ = ["Validation", "Write"]
 
@@ -21,6 +22,8 @@ class Write:
             dropped in silence, dropped with a warning, or the write is refused.
         force: an apply takes fields from other managers.
         trusted: a test's own hand: the rules of one kind are not asked, and a status is kept.
+        admit: called with an object that is to be stored, and with what it takes the place of, if anything;
+            refuses what whoever writes has no right to.
         warnings: the texts of the `Warning` headers that go with the answer.
     """
 
@@ -29,4 +32,5 @@ class Write:
     validation: Validation = "Warn"
     force: bool = False
     trusted: bool = False
+    admit: Callable[[Mapping[str, Any], Mapping[str, Any] | None], None] | None = None
     warnings: list[str] = field(default_factory=list)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Final, Literal
 
+from ..kinds import ApiResource
 from ..requests import Call
 from ..state import ApiState
 from ..statuses import Refused, unauthorized
@@ -21,6 +22,7 @@ from ..users import (
 )
 from .authorization import Authorizer, Everybody, Roles
 from .bootstrap import bootstrap
+from .escalation import Admission, escalation
 from .impersonation import impersonated
 from .rbac import Rbac
 
@@ -69,7 +71,8 @@ class Access:
         if authorization not in ("authenticated", "rbac"):
             raise ValueError(f'authorization must be "authenticated" or "rbac", not {authorization!r}')
         rbac = authorization == "rbac"
-        self.authorizer: Authorizer = Roles(Rbac(state)) if rbac else Everybody()
+        self._rbac = Rbac(state) if rbac else None
+        self.authorizer: Authorizer = Everybody() if self._rbac is None else Roles(self._rbac)
         self._admin_groups = (MASTERS, AUTHENTICATED) if rbac else (AUTHENTICATED,)
         self._admin = self.user("admin")
         self._tokens: dict[str, User] = {}
@@ -166,6 +169,12 @@ class Access:
         except Refused as refused:
             return Identity(user, refused=refused)
         return Identity(user) if acting is None else Identity(acting, user)
+
+    def admission(self, user: User, resource: ApiResource, namespace: str) -> Admission | None:
+        """What else is asked of the objects of *resource* that *user* writes; see `escalation`."""
+        if self._rbac is None:
+            return None
+        return escalation(self._rbac, self.authorizer.decide, user, resource, namespace)
 
     def _authenticate(self, call: Call) -> User:
         if call.certificate is not None:

@@ -41,7 +41,9 @@ def impersonated(call: Call, user: User, decide: Callable[[User, Attributes], De
     }
     if not name:
         if groups or uid or extra:
-            given = [*groups, *([uid] if uid else []), *(one for values in extra.values() for one in values)]
+            given = [_reference("Group", group) for group in groups]
+            given += [_reference("UserExtra", one, key) for key, values in extra.items() for one in values]
+            given += [_reference("UID", uid)] if uid else []
             raise bad_request(f"requested [{' '.join(given)}] without impersonating a user")
         return None
     account = service_account_of(name)
@@ -66,6 +68,12 @@ def impersonated(call: Call, user: User, decide: Callable[[User, Attributes], De
         if not decision.allowed:
             raise forbidden(user, one, decision.reason)
     return User(name, uid, _groups(name, groups, account), extra)
+
+
+def _reference(kind: str, name: str, path: str = "") -> str:
+    """An ObjectReference as Go prints one."""
+    version = "" if kind == "Group" else f"{_GROUP}/v1"
+    return f"{{{kind}  {name}  {version}  {path}}}"
 
 
 def _groups(name: str, groups: list[str], account: tuple[str, str] | None) -> tuple[str, ...]:

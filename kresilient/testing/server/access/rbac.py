@@ -20,7 +20,7 @@ from ..users import User, service_account_name
 from .attributes import Attributes
 from .decision import Decision
 
-__all__ = ["GROUP", "Grant", "Rbac", "Rule"]
+__all__ = ["GROUP", "Grant", "Rbac", "Rule", "path_matches"]
 
 GROUP: Final = "rbac.authorization.k8s.io"
 
@@ -39,7 +39,7 @@ class Rule(msgspec.Struct, frozen=True, rename="camel"):
         if "*" not in self.verbs and asked.verb not in self.verbs:
             return False
         if not asked.resource:
-            return any(_path_matches(one, asked.path) for one in self.non_resource_urls)
+            return any(path_matches(one, asked.path) for one in self.non_resource_urls)
         return (
             ("*" in self.api_groups or asked.group in self.api_groups)
             and self._names(asked)
@@ -53,7 +53,8 @@ class Rule(msgspec.Struct, frozen=True, rename="camel"):
         return not wanted.isdisjoint(self.resources)
 
 
-def _path_matches(pattern: str, path: str) -> bool:
+def path_matches(pattern: str, path: str) -> bool:
+    """Whether *path* is what the `nonResourceURLs` entry *pattern* means."""
     return pattern == path or (pattern.endswith("*") and path.startswith(pattern.rstrip("*")))
 
 
