@@ -93,7 +93,7 @@ async def test_answers_name_the_flow_schema_and_the_level_by_uid() -> None:
 @pytest.mark.looptime
 async def test_reading_and_writing_have_limits_of_their_own() -> None:
     server = MemoryApiServer(max_inflight=2, max_mutating_inflight=1)
-    server.faults.next("*", delay=5.0, times=3)
+    server.faults.next("*").times(3).delay(5.0)
     body = {"metadata": {"name": "a"}}
     waiting = [
         asyncio.create_task(asked(server, CONFIGMAPS)),
@@ -113,7 +113,7 @@ async def test_reading_and_writing_have_limits_of_their_own() -> None:
 @pytest.mark.looptime
 async def test_the_masters_are_never_made_to_wait() -> None:
     server = MemoryApiServer(max_inflight=1, authorization="rbac")
-    server.faults.next("list", delay=5.0)
+    server.faults.next("list").delay(5.0)
     headers = {"authorization": f"Bearer {server.token}"}
     first = asyncio.create_task(asked(server, CONFIGMAPS, **headers))
     await server.requests.wait_for(1)
