@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from email.utils import formatdate
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -466,6 +467,7 @@ class ApiServer:
                 answer = self._answer(call, record, met, full=full)
             state = met.state(self.state)
             answer.headers["Audit-Id"] = record.audit_id
+            answer.headers.setdefault("Date", formatdate(self.state.now(), usegmt=True))
             record.began, record.refused = loop.time(), answer.refusal
             record.objects = answer.objects
             if answer.watch is not None:  # it has begun, and is no longer in the way of others
