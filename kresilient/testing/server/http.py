@@ -198,7 +198,7 @@ class FakeApiServer(ApiServer):
             return
         self._stop_listening()
         self._keep_port()
-        self._web.pre_shutdown()  # closes what is idle, and the others once they are
+        self._web.leave()
 
     async def _accept(self) -> None:
         if self._web is None or self._listener is not None:
@@ -287,8 +287,16 @@ class _Connections(web.Server):
     """Knows the connections that are open, those that are being closed included."""
 
     def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], **options: Any):
-        super().__init__(handler, **options)
+        async def busy(request: web.BaseRequest) -> web.StreamResponse:
+            self._busy.add(request.protocol)
+            try:
+                return await handler(request)
+            finally:
+                self._busy.discard(request.protocol)
+
+        super().__init__(busy, **options)
         self._open: dict[web.RequestHandler, asyncio.Transport] = {}
+        self._busy: set[web.RequestHandler] = set()
         self._lost = Broadcast()
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
@@ -299,6 +307,14 @@ class _Connections(web.Server):
         super().connection_lost(handler, exc)
         self._open.pop(handler, None)
         self._lost.tell()
+
+    def leave(self) -> None:
+        """Close the connections that are idle now, and the others when they have answered."""
+        for handler, transport in tuple(self._open.items()):
+            if handler in self._busy:
+                handler.close()
+            else:
+                transport.close()
 
     async def closed(self, patience: float) -> None:
         """Wait until every connection is closed; those that are not after *patience* seconds are cut."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -69,6 +70,10 @@ class Conditions:
         """Go back to *version* (a former `server.state.version`), as an etcd restored from a backup does:
         what was written since never happened, and versions are given out again. Every watch ends."""
         self._server.rewind(version)
+
+    def restore(self, snapshot: str | Path) -> None:
+        """Hold what *snapshot* says and nothing else; see `ApiServer.restore`."""
+        self._server.restore(snapshot)
 
     # --- what it believes --------------------------------------------------------------------------------
 

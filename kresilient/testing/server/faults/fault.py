@@ -52,8 +52,8 @@ class Fault:
         replica that lags has to send catches up.
         """
         self.lifted = True
-        self._disarm(self)
         self.effect.lift()
+        self._disarm(self)
 
     async def hit(self, n: int = 1, *, timeout: float = 10.0) -> None:
         """Wait until *n* requests have met it. Cancelled: nothing is left behind.

@@ -13,7 +13,7 @@ from .effect import Exchange
 from .fault import Fault
 from .match import Match
 from .met import Met
-from .replica import Replica
+from .replica import Lag, Replica
 from .said import said
 
 if TYPE_CHECKING:
@@ -97,6 +97,8 @@ class Faults(Conditions):
         """Disarm *fault*. Idempotent."""
         if fault in self._armed:
             self._armed.remove(fault)
+        if isinstance(fault.effect, Lag):  # whose replica may have caught up with what somebody waits for
+            self._server._objects_changed()
 
     def replica(self, *, behind: int | None, consistent: bool) -> Replica:
         """A replica that follows the server from now on; see `Replica`."""
