@@ -189,6 +189,20 @@ def test_an_element_of_a_map_is_compared_with_the_one_of_its_key() -> None:
     assert (status, causes) == (422, ["spec.a[0]: Invalid value: failed rule: self.v >= oldSelf.v"])
 
 
+@pytest.mark.parametrize("kind", ["set", "map"])
+def test_the_order_of_a_set_or_a_map_is_no_change(kind: str) -> None:
+    keyed = {"x-kubernetes-list-map-keys": ["k"]} if kind == "map" else {}
+    item = {**struct(k=STRING, v=INTEGER), "required": ["k"]} if kind == "map" else STRING
+    lists = {"type": "array", "items": item, "x-kubernetes-list-type": kind, **keyed}
+    wire = wire_of(ruled(lists, "self == oldSelf", message="never changes"))
+    one, two = ({"k": "x", "v": 1}, {"k": "y", "v": 2}) if kind == "map" else ("x", "y")
+    wire.create({"a": [one, two]})
+    assert change(wire, [two, one])[0] == 200
+    for other in ([one], [two, one, {"k": "z"} if kind == "map" else "z"]):
+        status, causes = wire.refusal("PATCH", f"{WIDGETS}/w", {"spec": {"a": other}}, kind="merge")
+        assert (status, causes) == (422, ["spec.a: Invalid value: never changes"])
+
+
 def test_a_rule_that_was_broken_before_only_warns() -> None:
     wire = wire_of(struct(b=INTEGER))
     wire.create({"a": {"b": 7}}, metadata={"name": "w"})

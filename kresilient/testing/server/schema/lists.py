@@ -10,7 +10,7 @@ from ..causes import duplicate, invalid_value
 from ..statuses import Cause
 from .structure import Schema, additional
 
-__all__ = ["LIST_KEYS", "LIST_TYPE", "key_of", "list_faults"]
+__all__ = ["LIST_KEYS", "LIST_TYPE", "aligned", "key_of", "list_faults"]
 
 LIST_TYPE = "x-kubernetes-list-type"
 LIST_KEYS = "x-kubernetes-list-map-keys"
@@ -57,3 +57,34 @@ def key_of(schema: Schema, item: Any) -> dict[str, Any]:
     """The fields of *item* that tell it from others in a list of type map."""
     names = schema.get(LIST_KEYS) or ()
     return {name: item[name] for name in names if isinstance(item, dict) and name in item}
+
+
+def aligned(schema: Schema | None, old: Any, new: Any) -> Any:
+    """*old* with the elements of its sets and maps in the order in which *new* has them.
+
+    That order means nothing: two values that differ in it alone are equal.
+    """
+    if schema is None or type(new) is not type(old):
+        return old
+    if isinstance(old, dict):
+        properties: Mapping[str, Schema] = schema.get("properties") or {}
+        others = additional(schema)
+        return {
+            key: aligned(properties.get(key, others), one, new[key]) if key in new else one
+            for key, one in old.items()
+        }
+    if not isinstance(old, list) or schema.get(LIST_TYPE) not in ("set", "map"):
+        return old
+    known = {_identity(schema, one): one for one in old}
+    if len(known) < len(old):
+        return old  # an element twice: neither set nor map
+    ordered = [
+        aligned(schema.get("items"), known.pop(identity), one)
+        for one in new
+        if (identity := _identity(schema, one)) in known
+    ]
+    return ordered + list(known.values())
+
+
+def _identity(schema: Schema, item: Any) -> bytes:
+    return wire.encode_sorted(item if schema.get(LIST_TYPE) == "set" else key_of(schema, item))

@@ -3,7 +3,7 @@
 As `apiextensions-apiserver/pkg/apiserver/schema/cel` has them: a rule is asked of every value at its place,
 one that speaks of `oldSelf` where there is an old value to compare with; what was broken before and has not
 changed is a warning only. Unlike there, fields have no types before there is a value, times and durations
-stay texts, and sets are lists.
+stay texts, and an old set or map has its elements in the order of the new one rather than in none.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 from ..causes import OMITTED, duplicate, forbidden, invalid_value, required, unsupported
 from ..statuses import Cause, not_emulated
 from .cel import Expression, ExpressionFault, uses
-from .lists import LIST_TYPE, key_of
+from .lists import LIST_TYPE, aligned, key_of
 from .structure import EMBEDDED, Schema, additional
 
 __all__ = ["RULES", "Rules", "rule_faults"]
@@ -65,7 +65,8 @@ class Rules:
     ) -> Iterator[Cause]:
         """The rules that *obj*, a whole object, breaks; *warnings* takes those it did break before."""
         if self._root is not None:
-            yield from _faults(self._root, obj, _Old(old, old is not None, False), "", warnings)
+            before = aligned(self._root.schema, old, obj)
+            yield from _faults(self._root, obj, _Old(before, old is not None, False), "", warnings)
 
 
 class _Old(NamedTuple):
