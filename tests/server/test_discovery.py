@@ -247,6 +247,7 @@ async def test_each_health_check_has_a_path_of_its_own(check: str, server: Memor
         ("GET", "attach"),
         ("POST", "portforward"),
         ("GET", "proxy/some/path"),
+        ("GET", "proxy"),
         ("PATCH", "resize"),
         ("PUT", "ephemeralcontainers"),
     ],
@@ -261,6 +262,19 @@ async def test_what_needs_a_kubelet_says_that_there_is_none(
     assert f"the fake API server does not emulate pods/{name}" in answer.json["message"]
     missing = await asked(server, f"/api/v1/namespaces/default/pods/none/{below}", method=method, body={})
     assert (missing.status, missing.json["message"]) == (404, 'pods "none" not found')
+
+
+async def test_a_proxy_is_found_by_the_name_between_scheme_and_port(server: MemoryApiServer) -> None:
+    server.create("v1/services", {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}})
+    for name in ("s", "s:80", "http:s:80"):
+        answer = await asked(server, f"/api/v1/namespaces/default/services/{name}/proxy/metrics")
+        assert answer.status == 501, name
+    assert [one.subresource for one in server.requests.where(name="s:80")] == ["proxy"]
+
+
+async def test_nothing_stands_behind_a_subresource_but_a_proxy(server: MemoryApiServer) -> None:
+    server.create("v1/pods", {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c"}]}})
+    assert (await asked(server, "/api/v1/namespaces/default/pods/p/status/more")).status == 404
 
 
 async def test_a_subresource_with_the_object_itself_shows_it(server: MemoryApiServer) -> None:

@@ -43,7 +43,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class RequestInfo:
-    """A path and a method in Kubernetes terms; `plural` is empty for a path that names no resource."""
+    """A path and a method in Kubernetes terms; `plural` is empty for a path that names no resource.
+
+    `beyond` is what stands behind the subresource: a path to pass on (`proxy/some/path`).
+    """
 
     verb: str
     path: str
@@ -53,6 +56,7 @@ class RequestInfo:
     namespace: str = ""
     name: str = ""
     subresource: str = ""
+    beyond: str = ""
 
     @property
     def resource(self) -> str:
@@ -86,7 +90,8 @@ class RequestInfo:
         verb = "watch" if old_watch else _verb(call.method, name, watch_flag(call.query))
         if verb in ("list", "watch") and not name:
             name = exact_name(call.query.get("fieldSelector", ""))
-        return cls(verb, path, group, version, plural, namespace, name, "/".join(rest[2:]))
+        subresource, beyond = "".join(rest[2:3]), "/".join(rest[3:])
+        return cls(verb, path, group, version, plural, namespace, name, subresource, beyond)
 
 
 def _verb(method: str, name: str, watch: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, cast
 
 from . import scale as scales
@@ -236,6 +237,8 @@ class Routes:
 
     def _subresource(self, call: Call, info: RequestInfo, resource: ApiResource) -> Answer:
         key = _key(info)
+        if info.beyond and info.subresource != "proxy":
+            raise statuses.unknown_resource()
         match info.subresource, info.verb:
             case "status", "get" if resource.has_status:
                 return self._object(self._form(call, resource, one=True), self.state.get(resource, key))
@@ -270,17 +273,16 @@ class Routes:
                 write, body = _write(call, "Update"), object_body(call, resource)
                 stored = self.state.update(resource, key, body, subresource="finalize", write=write)
                 return self._object(self._form(call, resource, one=True), stored, write=write)
-        name = info.subresource.partition("/")[0]
-        found = resource.subresource(name)
+        found = resource.subresource(info.subresource)
         if found is None:
             raise statuses.unknown_resource()
         if info.verb not in found.verbs:
             raise statuses.method_not_allowed()
-        stored = self.state.get(resource, key)
-        if info.verb == "get" and found.kind == resource.kind and name not in CONNECTS:
+        stored = self.state.get(resource, _key(_proxied(info)))
+        if info.verb == "get" and found.kind == resource.kind and found.name not in CONNECTS:
             return self._object(self._form(call, resource, one=True), stored)
-        why = CONNECTS.get(name, "")
-        raise statuses.not_emulated(f"{resource.plural}/{name}" + (f": {why}" if why else ""))
+        why = CONNECTS.get(found.name, "")
+        raise statuses.not_emulated(f"{resource.plural}/{found.name}" + (f": {why}" if why else ""))
 
 
 SIGNING_REQUESTS: Final = ("certificates.k8s.io", "certificatesigningrequests")
@@ -305,6 +307,14 @@ _SHOWN_WHEN_DELETED: Final = frozenset(
 
 def _key(info: RequestInfo) -> str:
     return f"{info.namespace}/{info.name}" if info.namespace else info.name
+
+
+def _proxied(info: RequestInfo) -> RequestInfo:
+    """*info* with the name alone of what a proxy is asked for as `NAME:PORT` or `SCHEME:NAME:PORT`."""
+    parts = info.name.split(":")
+    if info.subresource != "proxy":
+        return info
+    return replace(info, name=parts[1] if len(parts) == 3 else parts[0])
 
 
 def _write(call: Call, action: str) -> Write:
