@@ -13,12 +13,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 def configmap(name: str, data: dict[str, str] | None = None, **metadata: Any) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": name, **metadata},
-        "data": data or {},
-    }
+    obj = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, **metadata}}
+    return obj if data is None else {**obj, "data": data}
 
 
 async def apply(
@@ -223,6 +219,17 @@ async def test_lists_with_keys_are_applied_item_by_item(api: Api) -> None:
     assert sorted(one["port"] for one in changed["spec"]["ports"]) == [80, 90]
     fields = managers(changed)[("two", "Apply")]["f:spec"]["f:ports"]
     assert list(fields) == ['k:{"port":90,"protocol":"TCP"}']
+
+
+async def test_sets_are_applied_value_by_value(api: Api) -> None:
+    """KEP-555: server-side apply, merge strategy"""
+    name = api.name()
+    path = api.path("v1/configmaps", name)
+    for manager, hold in (("one", "example.com/a"), ("two", "example.com/b")):
+        body = configmap(name, finalizers=[hold])
+        changed = (await api.patch(path, body, "apply", fieldManager=manager)).ok()
+    assert sorted(changed["metadata"]["finalizers"]) == ["example.com/a", "example.com/b"]
+    assert managers(changed)[("two", "Apply")]["f:metadata"] == {"f:finalizers": {'v:"example.com/b"': {}}}
 
 
 # --- managed fields of other writes ------------------------------------------------------------------------

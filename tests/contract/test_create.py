@@ -301,6 +301,18 @@ async def test_bad_metadata_is_refused_naming_the_field(
     assert [cause["field"] for cause in status["details"]["causes"]] == [field]
 
 
+async def test_one_owner_at_most_is_the_controller(api: Api) -> None:
+    """Source: apimachinery/pkg/api/validation/objectmeta.go"""
+    owners = [
+        {"apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": name, "controller": True}
+        for name in ("a", "b")
+    ]
+    body = {"metadata": {"name": api.name(), "ownerReferences": owners}}
+    status = (await api.post(api.path("v1/configmaps"), body)).refused(422, "Invalid")
+    assert [cause["field"] for cause in status["details"]["causes"]] == ["metadata.ownerReferences"]
+    assert "Only one reference can have Controller set to true." in status["message"]
+
+
 async def test_there_is_no_self_link(api: Api) -> None:
     """KEP-1164: selfLink is removed"""
     assert "selfLink" not in (await api.configmap(selfLink="/x"))["metadata"]

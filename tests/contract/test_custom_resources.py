@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from secrets import token_hex
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,8 @@ from .widgets import DEFINITIONS, Widgets, definition, established
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+SCALE = ("FieldValueInvalid", ".spec.size")
+"""What is said again because `spec.size` is where the scale is."""
 TABLE = "application/json;as=Table;g=meta.k8s.io;v=v1"
 
 # --- objects -----------------------------------------------------------------------------------------------
@@ -66,6 +69,56 @@ async def test_unknown_fields_stay_where_the_schema_preserves_them(widgets: Widg
 async def test_an_int_or_string_is_either(widgets: Widgets, value: int | str) -> None:
     """Kubernetes documentation: CustomResourceDefinitions, x-kubernetes-int-or-string"""
     assert (await widgets.create({"size": 1, "either": value}))["spec"]["either"] == value
+
+
+@pytest.mark.parametrize(
+    ("spec", "causes"),
+    [
+        ({"size": 11}, [("FieldValueInvalid", "spec.size")]),
+        ({"size": -1}, [("FieldValueInvalid", "spec.size"), SCALE]),
+        ({"size": "1"}, [("FieldValueTypeInvalid", "spec.size"), SCALE]),
+        ({"size": 1.5}, [("FieldValueTypeInvalid", "spec.size"), SCALE]),
+        ({"color": "red"}, [("FieldValueRequired", "spec.size")]),
+        ({"size": 1, "color": "green"}, [("FieldValueNotSupported", "spec.color")]),
+        ({"size": 1, "name": "ABC"}, [("FieldValueInvalid", "spec.name")]),
+        ({"size": 1, "name": "abcdef"}, [("FieldValueTooLong", "spec.name")]),
+        ({"size": 1, "tags": ["a", "b", "c", "d"]}, [("FieldValueTooMany", "spec.tags")]),
+        ({"size": 1, "tags": [1]}, [("FieldValueTypeInvalid", "spec.tags[0]")]),
+        ({"size": 1, "labels": {"a": 1}}, [("FieldValueTypeInvalid", "spec.labels.a")]),
+        ({"size": 1, "either": True}, [("FieldValueTypeInvalid", "spec.either")]),
+        ({"size": 1, "parts": [{}]}, [("FieldValueRequired", "spec.parts[0].name")]),
+        (
+            {"size": 1, "parts": [{"name": "a"}, {"name": "a"}]},
+            [("FieldValueDuplicate", "spec.parts[1]")],
+        ),
+        (
+            {"color": "green"},
+            [("FieldValueNotSupported", "spec.color"), ("FieldValueRequired", "spec.size")],
+        ),
+    ],
+    ids=[
+        "above the maximum",
+        "below the minimum",
+        "text for a number",
+        "a fraction for an integer",
+        "what is required missing",
+        "not in the enum",
+        "against the pattern",
+        "too long",
+        "too many items",
+        "a number for the text of an item",
+        "a number for the text of a map",
+        "neither a number nor text",
+        "what an item requires missing",
+        "two items with one key",
+        "two causes at once",
+    ],
+)
+async def test_what_is_against_the_schema_is_refused(
+    widgets: Widgets, spec: dict[str, Any], causes: list[tuple[str, str]]
+) -> None:
+    """Recorded: 08 invalid: missing and enum"""
+    assert await widgets.refused(spec) == causes
 
 
 async def test_a_refusal_names_the_kind_with_its_group(widgets: Widgets) -> None:

@@ -127,6 +127,13 @@ async def test_a_time_keeps_its_microseconds(api: Api) -> None:
     assert made["spec"]["renewTime"] == "2026-01-01T00:00:00.500000Z"
 
 
+@pytest.mark.parametrize("time", ["2026-01-01T00:00:00Z", "2026-01-01T00:00:00.5Z", "yesterday"])
+async def test_a_time_of_microseconds_has_all_six_digits(api: Api, time: str) -> None:
+    """Source: apimachinery/pkg/apis/meta/v1/micro_time.go"""
+    body = {"metadata": {"name": api.name()}, "spec": {"renewTime": time}}
+    (await api.post(api.path("coordination.k8s.io/v1/leases"), body)).refused(400, "BadRequest")
+
+
 async def test_a_quantity_is_written_the_short_way(api: Api) -> None:
     """Source: apimachinery/pkg/api/resource/quantity.go"""
     requests = {"requests": {"cpu": "1000m", "memory": "1024Mi"}}

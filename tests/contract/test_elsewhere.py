@@ -30,6 +30,16 @@ async def run(kubeconfig: Path, *selection: str) -> tuple[int, str]:
     return process.returncode, output.decode()
 
 
+async def test_claims_are_made_of_a_server_with_tls_and_client_certificates(tmp_path: Path) -> None:
+    async with FakeApiServer(client_certificates=True, strict_namespaces=True) as server:
+        path = server.kubeconfig_file(tmp_path / "config")
+        code, output = await run(path, *(str(HERE / name) for name in SUBSET))
+        assert code == 0, output
+        assert server.requests.total > 100
+        assert server.objects("v1/configmaps") == {}
+        assert [key for key in server.objects("v1/namespaces") if key.startswith("contract-")] == []
+
+
 async def test_with_a_kubeconfig_only_claims_are_made(tmp_path: Path) -> None:
     async with FakeApiServer() as server:
         path = server.kubeconfig_file(tmp_path / "config")

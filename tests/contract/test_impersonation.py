@@ -36,6 +36,13 @@ async def test_an_impersonated_user_is_authenticated_and_in_the_groups_given(api
     assert set(info["groups"]) == {"agents", "system:authenticated"}
 
 
+async def test_a_group_is_not_impersonated_without_a_user(api: Api) -> None:
+    """Source: apiserver/pkg/endpoints/filters/impersonation/impersonation.go"""
+    answer = await api.named(impersonate_group="agents").get(api.path(CONFIGMAPS))
+    assert answer.status in (400, 500)
+    assert "without impersonating a user" in answer.text
+
+
 async def test_whoever_is_not_allowed_to_impersonate_does_not(api: Api) -> None:
     """Kubernetes documentation: Authenticating, User impersonation"""
     client = api.unidentified(impersonate_user="somebody")

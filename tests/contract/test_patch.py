@@ -79,6 +79,14 @@ async def test_a_patch_with_an_old_version_is_a_conflict(api: Api) -> None:
     )
 
 
+async def test_a_patch_of_the_uid_is_refused(api: Api) -> None:
+    """Source: apimachinery/pkg/api/validation/objectmeta.go"""
+    name = (await api.configmap())["metadata"]["name"]
+    patch = {"metadata": {"uid": "00000000-0000-0000-0000-000000000000"}, "data": {"k": "v"}}
+    status = (await api.patch(api.path("v1/configmaps", name), patch)).refused(422, "Invalid")
+    assert {cause["field"] for cause in status["details"]["causes"]} == {"metadata.uid"}
+
+
 async def test_a_patch_cannot_rename(api: Api) -> None:
     """Source: apiserver/pkg/endpoints/handlers/patch.go"""
     name = (await api.configmap())["metadata"]["name"]

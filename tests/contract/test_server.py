@@ -122,3 +122,9 @@ async def test_an_answer_has_an_audit_id(api: Api) -> None:
     one, two = [(await api.get(api.path("v1/configmaps"), limit=1)).headers["Audit-Id"] for _ in range(2)]
     assert re.fullmatch(r"[0-9a-f-]{36}", one)
     assert one != two
+
+
+async def test_an_answer_is_not_to_be_cached(api: Api) -> None:
+    """Source: apiserver/pkg/server/filters/cachecontrol.go"""
+    answer = await api.get(api.path("v1/configmaps"), limit=1)
+    assert answer.headers["Cache-Control"] == "no-cache, private"

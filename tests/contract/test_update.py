@@ -89,11 +89,29 @@ async def test_an_update_of_what_is_missing_is_not_found(api: Api) -> None:
     answer.refused(404, "NotFound", f'configmaps "{name}" not found')
 
 
+async def test_an_update_creates_a_missing_lease(api: Api) -> None:
+    """Source: pkg/registry/coordination/lease/strategy.go"""
+    name = api.name()
+    body = {"metadata": {"name": name}, "spec": {"holderIdentity": "a"}}
+    answer = await api.put(api.path("coordination.k8s.io/v1/leases", name), body)
+    assert answer.ok(201)["spec"]["holderIdentity"] == "a"
+
+
 async def test_the_name_of_the_object_must_be_that_of_the_url(api: Api) -> None:
     """Recorded: 02 name in body differs from path"""
     name = (await api.configmap())["metadata"]["name"]
     (await api.put(api.path("v1/configmaps", name), {"metadata": {"name": "b"}})).refused(
         400, "BadRequest", f"the name of the object (b) does not match the name on the URL ({name})"
+    )
+
+
+async def test_an_update_names_its_object(api: Api) -> None:
+    """Source: apiserver/pkg/endpoints/handlers/rest.go"""
+    name = (await api.configmap())["metadata"]["name"]
+    (await api.put(api.path("v1/configmaps", name), {"metadata": {}, "data": {}})).refused(
+        400,
+        "BadRequest",
+        f"the name of the object ({name} based on URL) was undeterminable: name must be provided",
     )
 
 
@@ -126,6 +144,15 @@ async def test_a_time_of_creation_in_an_update_is_ignored(api: Api) -> None:
     metadata = {**made["metadata"], "creationTimestamp": "2001-01-01T00:00:00Z"}
     answer = await api.put(api.path("v1/configmaps", metadata["name"]), {**made, "metadata": metadata})
     assert answer.ok() == made
+
+
+async def test_an_update_cannot_mark_an_object_deleted(api: Api) -> None:
+    """Source: apimachinery/pkg/api/validation/objectmeta.go"""
+    made = await api.configmap()
+    metadata = {**made["metadata"], "deletionTimestamp": "2001-01-01T00:00:00Z"}
+    answer = await api.put(api.path("v1/configmaps", metadata["name"]), {**made, "metadata": metadata})
+    status = answer.refused(422, "Invalid")
+    assert {cause["field"] for cause in status["details"]["causes"]} == {"metadata.deletionTimestamp"}
 
 
 async def test_an_update_cannot_unmark_an_object_that_is_being_deleted(api: Api) -> None:

@@ -37,6 +37,7 @@ __all__ = [
     "name_fault",
     "new_object",
     "read_object",
+    "same_uid",
     "timestamp",
     "updated",
 ]
@@ -264,7 +265,7 @@ def updated(
     """
     old = {"apiVersion": resource.api_version, "kind": resource.kind} | resource.seen(stored).decode()
     before, metadata = old["metadata"], dict(obj.get("metadata") or {})
-    _same_object(resource, stored, before, metadata)
+    _same_object(resource, stored, before, metadata, trusted=write.trusted)
     if managers is None:
         managers = _managers_after(resource, old, obj, subresource, now, write)
     owned = managers.written()
@@ -284,6 +285,8 @@ def updated(
     metadata["name"] = before["name"]
     if "namespace" in before:
         metadata["namespace"] = before["namespace"]
+    if not write.trusted:
+        _not_marked(resource, before, metadata)
     for key in _SERVER_SET:
         metadata.pop(key, None)
         if key in before:
@@ -394,9 +397,19 @@ def _managers_after(
 
 
 def _same_object(
-    resource: ApiResource, stored: Stored, before: Mapping[str, Any], metadata: Mapping[str, Any]
+    resource: ApiResource,
+    stored: Stored,
+    before: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+    *,
+    trusted: bool,
 ) -> None:
     name = metadata.get("name")
+    if not name and not trusted:
+        raise bad_request(
+            f"the name of the object ({before['name']} based on URL) was undeterminable: name must be "
+            "provided"
+        )
     if name and name != before["name"]:
         raise bad_request(
             f"the name of the object ({name}) does not match the name on the URL ({before['name']})"
@@ -422,6 +435,26 @@ def _same_object(
         said = "Invalid value: 0: must be specified for an update"
         cause = ("FieldValueInvalid", said, "metadata.resourceVersion")
         raise invalid(resource, before["name"], cause, kind=resource.plural)
+
+
+def same_uid(resource: ApiResource, stored: Stored, obj: Mapping[str, Any]) -> None:
+    """Raises `Refused` (422) where a patch made *obj* another one; an update is asked before it is made."""
+    metadata = stored.decode()["metadata"]
+    uid = (obj.get("metadata") or {}).get("uid")
+    if uid and uid != metadata["uid"]:
+        raise _immutable(resource, metadata["name"], "uid", uid)
+
+
+def _not_marked(resource: ApiResource, before: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+    """Only a delete marks an object."""
+    for key in ("deletionTimestamp", "deletionGracePeriodSeconds"):
+        if "deletionTimestamp" not in before and metadata.get(key) is not None:
+            raise _immutable(resource, before["name"], key, metadata[key])
+
+
+def _immutable(resource: ApiResource, name: str, field: str, value: Any) -> Refused:
+    cause = invalid_value(f"metadata.{field}", value, "field is immutable")
+    return invalid(resource, name, cause, cause)  # both checks of the metadata of a change say it
 
 
 def _finalizers_may_change(

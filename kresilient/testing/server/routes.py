@@ -14,6 +14,7 @@ from .access.escalation import Admission
 from .access.reviews import REVIEWS, Reviews
 from .answers import JSON, Answer
 from .bodies import object_body, patch_body
+from .builtin.strategy import created_by_update
 from .delete_options import DeleteOptions, delete_options
 from .deletion import PODS, orphans_by_default
 from .deprecations import DEPRECATED
@@ -114,11 +115,7 @@ class Routes:
             case "create":
                 return self._create(call, info, resource, user)
             case "update":
-                body = object_body(call, resource)
-                write = _write(call, "Update")
-                write.admit = self.access.admission(user, resource, info.namespace)
-                stored = self.state.update(resource, _key(info), body, write=write)
-                return self._object(self._form(call, resource, one=True), stored, write=write)
+                return self._update(call, info, resource, user)
             case "patch":
                 admit = self.access.admission(user, resource, info.namespace)
                 return self._patch(call, info, resource, admit=admit)
@@ -168,6 +165,17 @@ class Routes:
             return answer
         stored = self.state.create(resource, body, namespace=info.namespace, write=write)
         return self._object(form, stored, 201, write=write)
+
+    def _update(self, call: Call, info: RequestInfo, resource: ApiResource, user: User) -> Answer:
+        form = self._form(call, resource, one=True)
+        write, body, key = _write(call, "Update"), object_body(call, resource), _key(info)
+        write.admit = self.access.admission(user, resource, info.namespace)
+        missing = key not in self.state.collection(resource).objects
+        if missing and created_by_update(resource) and body["metadata"].get("name") == info.name:
+            stored = self.state.create(resource, body, namespace=info.namespace, write=write)
+            return self._object(form, stored, 201, write=write)
+        stored = self.state.update(resource, key, body, write=write)
+        return self._object(form, stored, write=write)
 
     def _patch(
         self,

@@ -468,6 +468,7 @@ class ApiServer:
             state = met.state(self.state)
             answer.headers["Audit-Id"] = record.audit_id
             answer.headers.setdefault("Date", formatdate(self.state.now(), usegmt=True))
+            answer.headers.setdefault("Cache-Control", "no-cache, private")
             record.began, record.refused = loop.time(), answer.refusal
             record.objects = answer.objects
             if answer.watch is not None:  # it has begun, and is no longer in the way of others

@@ -37,6 +37,7 @@ from .objects import (
     encode_item,
     new_object,
     read_object,
+    same_uid,
     timestamp,
     updated,
 )
@@ -341,6 +342,8 @@ class ApiState:
         if subresource == "scale":
             changed = scales.applied(resource, seen, changed)
         read = read_object(resource, changed, write, patched=True)
+        if not subresource:
+            same_uid(resource, old, read)
         return self._update(resource, old, read, subresource, write, None), False
 
     def _apply(

@@ -8,11 +8,31 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from kresilient.testing.server.kinds import ApiResource
 
-__all__ = ["keeps_status", "prepare_change", "prepare_new"]
+__all__ = ["created_by_update", "keeps_status", "prepare_change", "prepare_new"]
 
 Object = dict[str, Any]
 
 _KEEPS_STATUS: Final = frozenset({("", "nodes")})
+
+
+_CREATED_BY_UPDATE: Final = frozenset(
+    {
+        ("", "endpoints"),
+        ("", "events"),
+        ("", "limitranges"),
+        ("", "services"),
+        ("coordination.k8s.io", "leases"),
+        ("rbac.authorization.k8s.io", "clusterrolebindings"),
+        ("rbac.authorization.k8s.io", "clusterroles"),
+        ("rbac.authorization.k8s.io", "rolebindings"),
+        ("rbac.authorization.k8s.io", "roles"),
+    }
+)
+
+
+def created_by_update(resource: ApiResource) -> bool:
+    """Whether an update creates what is missing (`AllowCreateOnUpdate` of the kind's strategy)."""
+    return resource.storage in _CREATED_BY_UPDATE
 
 
 def keeps_status(resource: ApiResource) -> bool:

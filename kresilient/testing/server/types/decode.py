@@ -188,7 +188,7 @@ def _time(*, micro: bool) -> Callable[[Any, _Context], str | None]:
             raise DecodeFault(f"json: cannot unmarshal {_found(value)} into Go value of type string")
         found = _RFC3339.match(value)
         fault = DecodeFault(f'parsing time "{value}" as "{layout}": cannot parse "{value}" as "2006"')
-        if found is None or (micro and found[3] is None):
+        if found is None or (micro and len(found[3] or "") != 6):
             raise fault
         fraction = (found[3] or "0")[:6].ljust(6, "0")
         zone = "+00:00" if found[4] == "Z" else found[4]
