@@ -8,7 +8,7 @@ import pytest
 
 from .api import Api
 from .client import collection
-from .rights import AUTHENTICATION, AUTHORIZATION, granted, review, rule, settled
+from .rights import AUTHENTICATION, AUTHORIZATION, RBAC, granted, review, rule, settled
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -124,3 +124,20 @@ async def test_a_user_is_told_his_rules(api: Api) -> None:
     mine = {"verbs": ["list", "watch"], "apiGroups": [""], "resources": ["configmaps"]}
     assert mine in status["resourceRules"]
     assert status["incomplete"] is False
+
+
+async def test_nobody_gives_more_than_he_has(api: Api) -> None:
+    """Kubernetes documentation: Using RBAC Authorization, privilege escalation prevention"""
+    user = api.name()
+    roles = {"apiGroups": [RBAC], "resources": ["roles"], "verbs": ["create"]}
+    await granted(api, user, roles, rule("get"))
+    assert await settled(api, user, verb="create", group=RBAC, resource="roles")
+    client = api.named(impersonate_user=user)
+    path = api.path(f"{RBAC}/v1/roles")
+    name = api.name()
+    body = {"metadata": {"name": name}, "rules": [rule("delete")]}
+    status = (await client.post(path, body)).refused(403, "Forbidden")
+    assert "is attempting to grant RBAC permissions not currently held" in status["message"]
+    body = {"metadata": {"name": name}, "rules": [rule("get")]}
+    (await client.post(path, body)).ok(201)
+    api.made.append(f"{path}/{name}")
