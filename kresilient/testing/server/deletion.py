@@ -108,7 +108,8 @@ def check_preconditions(resource: ApiResource, old: Stored, options: DeleteOptio
         )
     else:
         return
-    kind = f"{resource.kind}.{resource.group}" if resource.group else resource.kind
+    group = resource.storage[0]
+    kind = f"{resource.kind}.{group}" if group else resource.kind
     raise conflict(resource, old.name, why, kind=resource.kind, qualified=kind)
 
 

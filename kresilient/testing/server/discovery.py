@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from .builtin.conversion import STORED_AS
 from .documents import Document, acceptable
 from .kinds import ApiResource, Registry
 from .media_ranges import media_ranges
@@ -203,7 +204,7 @@ def _storage_hash(resource: ApiResource) -> str | None:
     nothing is stored, or at a version that is not served."""
     if not {"list", "watch"} <= set(resource.verbs):
         return None
-    group, version = _STORED_ELSEWHERE.get(resource.storage, (resource.group, resource.version))
+    group, version = STORED_AS.get(resource.place, resource.place)[:2]
     if resource.custom:
         version = resource.stored_version
     if not version:
@@ -213,7 +214,3 @@ def _storage_hash(resource: ApiResource) -> str | None:
 
 
 _WRITES: Final = ("create", "patch", "update")
-_STORED_ELSEWHERE: Final = {
-    ("events.k8s.io", "events"): ("", "v1"),
-    ("autoscaling", "horizontalpodautoscalers"): ("autoscaling", "v2"),
-}

@@ -105,12 +105,15 @@ class ObjectForm(Form):
         super().__init__(resource)
         self.name = f"object {resource.api_version}"
         self._header = resource.header
+        self._converted = resource.converted
 
     def one(self, stored: Stored) -> bytes:
         return self.resource.seen(stored).full(self._header)
 
     def _item(self, stored: Stored) -> bytes:
-        return self.one(stored) if self.resource.custom else stored.item
+        if self.resource.custom:
+            return self.one(stored)
+        return self.resource.seen(stored).item if self._converted else stored.item
 
     def _around(self, metadata: dict[str, Any]) -> tuple[bytes, bytes]:
         kind, api_version = wire.encode(self.resource.list_kind), wire.encode(self.resource.api_version)
@@ -125,15 +128,19 @@ class ObjectForm(Form):
 class MetadataForm(Form):
     """`PartialObjectMetadata` of `meta.k8s.io/v1`: nothing but the metadata."""
 
-    name = "metadata"
     _header = b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1"'
+
+    def __init__(self, resource: ApiResource) -> None:
+        super().__init__(resource)
+        self.name = f"metadata {resource.api_version}"
 
     @property
     def header(self) -> bytes:
         return self._header + b","
 
     def one(self, stored: Stored) -> bytes:
-        return self._header + b',"metadata":' + metadata_of(stored, self.resource) + b"}"
+        shown = stored if self.resource.custom else self.resource.seen(stored)
+        return self._header + b',"metadata":' + metadata_of(shown, self.resource) + b"}"
 
     _item = one
 

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 from kresilient.api.resources import BUILTIN, Resource
 
 from . import wire
+from .builtin import conversion
 from .served import ALL_VERBS, Served, served
+from .storage import Stored
 from .subresources import Subresource
+from .types.decode import decoded
 from .types.schema import Struct, builtin_types
 from .types.structural import custom_type
 
 if TYPE_CHECKING:
     from .schema import Shape
-    from .storage import Stored
 
 __all__ = ["ApiResource", "Registry", "ScalePaths"]
 
@@ -86,8 +88,18 @@ class ApiResource:
         return custom_type(self.kind, None) if found is None else found
 
     @property
+    def place(self) -> tuple[str, str, str]:
+        return (self.group, self.version, self.plural)
+
+    @property
+    def converted(self) -> bool:
+        """Whether its objects have another shape than they are stored in."""
+        return conversion.converted(self.place)
+
+    @property
     def storage(self) -> tuple[str, str]:
-        return (self.group, self.plural)
+        group, _, plural = conversion.STORED_AS.get(self.place, self.place)
+        return (group, plural)
 
     @property
     def api_version(self) -> str:
@@ -95,8 +107,9 @@ class ApiResource:
 
     @property
     def qualified(self) -> str:
-        """`pods`, `leases.coordination.k8s.io`: how messages name the resource."""
-        return f"{self.plural}.{self.group}" if self.group else self.plural
+        """`pods`, `leases.coordination.k8s.io`: how messages name the resource, by where it is stored."""
+        group = self.storage[0]
+        return f"{self.plural}.{group}" if group else self.plural
 
     def subresource(self, name: str) -> Subresource | None:
         return next((one for one in self.subresources if one.name == name), None)
@@ -115,7 +128,12 @@ class ApiResource:
 
     def seen(self, stored: Stored) -> Stored:
         """*stored* as this version of the resource shows it: see `Shape.seen`."""
-        return stored if self.shape is None else self.shape.seen(stored)
+        if self.shape is not None:
+            return self.shape.seen(stored)
+        if stored.poison or not self.converted:
+            return stored
+        shown = decoded(self.type, conversion.from_storage(self.place, stored.decode()))
+        return Stored(stored.key, stored.version, wire.encode(shown), stored.node, False, stored.labels)
 
     def __str__(self) -> str:
         return f"{self.api_version}/{self.plural}"
@@ -151,12 +169,16 @@ class Registry:
         return self._by_kind.get((api_version, kind))
 
     def stored_as(self, storage: tuple[str, str]) -> ApiResource | None:
-        """A resource under which the objects of *storage* are served, whichever its version."""
+        """A resource that shows the objects of *storage* as they are stored, but for the version."""
         return self._by_storage.get(storage)
 
     def _reindex(self) -> None:
         self._by_kind = {(one.api_version, one.kind): one for one in self._resources.values()}
-        self._by_storage = {one.storage: one for one in reversed(self._resources.values())}
+        self._by_storage = {
+            one.storage: one
+            for one in reversed(self._resources.values())
+            if not conversion.converted(one.place)
+        }
 
     def __iter__(self) -> Iterator[ApiResource]:
         return iter(tuple(self._resources.values()))

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any, Final
 
 from . import wire
-from .builtin import admission, strategy
+from .builtin import admission, conversion, strategy
 from .builtin.defaults import default
 from .builtin.validation import check_new, check_update, name_rule
 from .builtin.validation.names import dns_subdomain
@@ -27,6 +27,7 @@ from .ownership.typed import TypedFault, check
 from .statuses import Cause, Refused, bad_request, conflict, internal, invalid, unpatchable
 from .storage import Stored
 from .types.decode import DecodeFault, decoded
+from .types.schema import builtin_types
 from .writing import Write
 
 __all__ = [
@@ -64,7 +65,13 @@ def timestamp(seconds: float) -> str:
 def encode_item(resource: ApiResource, obj: Mapping[str, Any]) -> bytes:
     """*obj* as the bytes that are stored: see `Stored.item`. Raises `Refused` (400) for a value of a wrong
     type."""
-    return encode_ordered(resource, ordered(resource, obj))
+    made = ordered(resource, obj)
+    if resource.converted:
+        group, version, _ = conversion.STORED_AS[resource.place]
+        stored = builtin_types().of_kind(group, version, resource.kind)
+        assert stored is not None
+        made = decoded(stored, conversion.to_storage(resource.place, made))
+    return encode_ordered(resource, made)
 
 
 def ordered(
@@ -119,7 +126,7 @@ def read_object(
         write.warnings += faults
     if resource.custom:
         return read
-    default(resource.storage, read)
+    default(resource, read)
     return ordered(resource, read)
 
 
@@ -421,7 +428,7 @@ def _same_object(
         )
     uid = metadata.get("uid")
     if uid and uid != before["uid"]:
-        key = "/".join(filter(None, ("/registry", resource.group, resource.plural, stored.key)))
+        key = "/".join(filter(None, ("/registry", resource.storage[0], resource.plural, stored.key)))
         raise conflict(
             resource,
             before["name"],

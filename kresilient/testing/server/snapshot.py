@@ -101,13 +101,10 @@ def parse(snapshot: str | Path) -> tuple[int, Contents]:
 
 
 def _documents(state: ApiState) -> Iterator[dict[str, Any]]:
-    resources: dict[tuple[str, str], ApiResource] = {}
-    for resource in state.resources:
-        resources.setdefault(resource.storage, resource)
     first = (DEFINITIONS, NAMESPACES)
     for storage in sorted(state.collections(), key=lambda one: (one not in first, one != DEFINITIONS, one)):
         for stored in state.collections()[storage]:
-            shown = None if stored.poison else _shown(stored, resources.get(storage))
+            shown = None if stored.poison else _shown(stored, state.resources.stored_as(storage))
             yield shown or _raw(storage, stored)
 
 

@@ -96,7 +96,7 @@ def success(*, details: Mapping[str, Any] | None = None, code: int | None = None
 
 def about(resource: ApiResource, name: str = "", *, kind: str = "", **more: Any) -> dict[str, Any]:
     """The `details` of a Status about *name*: name, group and kind, whichever are not empty."""
-    details = {"name": name, "group": resource.group, "kind": kind or resource.plural}
+    details = {"name": name, "group": resource.storage[0], "kind": kind or resource.plural}
     return {key: value for key, value in details.items() if value} | more
 
 
@@ -122,14 +122,15 @@ def forbidden(
 ) -> Refused:
     """What RBAC answers where no rule allows the request."""
     full = f"{resource.plural}/{subresource}" if subresource else resource.plural
-    subject = f"{resource.qualified} {quote(name)}" if name else resource.qualified
+    asked = f"{resource.plural}.{resource.group}" if resource.group else resource.plural
+    subject = f"{asked} {quote(name)}" if name else asked
     where = f"in the namespace {quote(namespace)}" if namespace else "at the cluster scope"
     return Refused(
         403,
         "Forbidden",
         f"{subject} is forbidden: User {quote(user)} cannot {verb} resource {quote(full)} "
         f"in API group {quote(resource.group)} {where}",
-        details=about(resource, name),
+        details=about(resource, name, group=resource.group),
     )
 
 
@@ -268,8 +269,7 @@ def unsupported_media_type(accepted: Sequence[str]) -> Refused:
 def invalid(resource: ApiResource, name: str, *causes: Cause, kind: str = "") -> Refused:
     """An object that breaks a rule. Named is its kind, or what *kind* says."""
     kind = kind or resource.kind
-    # Events of both groups are of one internal kind, which is that of the core.
-    group = "" if resource.qualified == "events.events.k8s.io" else resource.group
+    group = resource.storage[0]
     qualified = f"{kind}.{group}" if group else kind
     details = {key: value for key, value in (("name", name), ("group", group)) if value}
     return _invalid(qualified, name, {**details, "kind": kind}, causes)

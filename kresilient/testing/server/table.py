@@ -66,7 +66,9 @@ class TableForm(Form):
         return head + self._declared + b',"rows":[', b"]}\n"
 
     def _item(self, stored: Stored) -> bytes:
-        stored = self.resource.seen(stored)
+        shown_as = self.resource.seen(stored)
+        if self.resource.custom:  # the cells of a built-in kind are those of its stored version
+            stored = shown_as
         conditions: list[dict[str, str]] = []
         try:
             obj = stored.decode()
@@ -78,10 +80,10 @@ class TableForm(Form):
         if self._include == "None":
             shown = b"null"
         elif self._include == "Object":
-            shown = stored.full(self.resource.header)
+            shown = shown_as.full(self.resource.header)
         else:
             kind = b'{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":'
-            shown = kind + metadata_of(stored, self.resource) + b"}"
+            shown = kind + metadata_of(shown_as, self.resource) + b"}"
         said = b',"conditions":' + wire.encode(conditions) if conditions else b""
         return b'{"cells":' + wire.encode(cells) + said + b',"object":' + shown + b"}"
 

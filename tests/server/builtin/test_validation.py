@@ -26,7 +26,8 @@ def state() -> ApiState:
 
 
 def create(state: ApiState, resource: ApiResource, obj: dict[str, Any]) -> dict[str, Any]:
-    return state.create(resource, obj, namespace="default" if resource.namespaced else "").decode()
+    stored = state.create(resource, obj, namespace="default" if resource.namespaced else "")
+    return resource.seen(stored).decode()
 
 
 def causes(refused: Refused) -> list[tuple[str, str]]:

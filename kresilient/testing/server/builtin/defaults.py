@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from kresilient.testing.server.kinds import ApiResource
 
 __all__ = ["default"]
 
@@ -17,9 +20,9 @@ _RBAC: Final = "rbac.authorization.k8s.io"
 _QUARTER: Final = "25%"
 
 
-def default(storage: tuple[str, str], obj: Object) -> None:
-    """Fill in *obj* of the kind that is stored as *storage*, in place."""
-    setter = _BY_STORAGE.get(storage)
+def default(resource: ApiResource, obj: Object) -> None:
+    """Fill in *obj* as *resource* shows it, in place."""
+    setter = _SETTERS.get(resource.place) or _SETTERS.get((resource.group, resource.plural))
     if setter is not None:
         setter(obj)
 
@@ -372,6 +375,10 @@ def _autoscaler(obj: Object) -> None:
         _scaling(_part(behavior, "scaleDown"), [{"type": "Percent", "value": 100, "periodSeconds": 15}], None)
 
 
+def _old_autoscaler(obj: Object) -> None:
+    _fill(_part(obj, "spec"), minReplicas=1)
+
+
 def _scaling(rules: Object, policies: list[Object], stabilization: int | None) -> None:
     _fill(rules, selectPolicy="Max")
     if stabilization is not None:
@@ -417,7 +424,7 @@ def _api_service(obj: Object) -> None:
         _fill(service, port=443)
 
 
-_BY_STORAGE: Final[dict[tuple[str, str], Callable[[Object], None]]] = {
+_SETTERS: Final[dict[tuple[str, ...], Callable[[Object], None]]] = {
     ("", "endpoints"): _endpoints,
     ("", "limitranges"): _limit_range,
     ("", "namespaces"): _namespace,
@@ -437,6 +444,7 @@ _BY_STORAGE: Final[dict[tuple[str, str], Callable[[Object], None]]] = {
     ("apps", "replicasets"): _replica_set,
     ("apps", "statefulsets"): _stateful_set,
     ("autoscaling", "horizontalpodautoscalers"): _autoscaler,
+    ("autoscaling", "v1", "horizontalpodautoscalers"): _old_autoscaler,
     ("batch", "cronjobs"): _cron_job,
     ("batch", "jobs"): _job,
     ("discovery.k8s.io", "endpointslices"): _endpoint_slice,

@@ -96,7 +96,10 @@ def check_update(resource: ApiResource, old: Object, new: Object, *, subresource
     A rule that *old* breaks already is not asked again: a test may have stored what no client could.
     """
     causes = [*_metadata(resource, new)]
-    if subresource in ("", "scale") and (changes := _CHANGED.get(resource.storage)) is not None:
+    if (
+        subresource in ("", "scale")
+        and (changes := _CHANGED.get((resource.group, resource.plural))) is not None
+    ):
         causes += changes(old, new)
     if subresource in ("", "scale") and not causes:
         causes += _kind(resource, new)
@@ -108,12 +111,12 @@ def check_update(resource: ApiResource, old: Object, new: Object, *, subresource
 
 
 def _kind(resource: ApiResource, obj: Object) -> Iterator[Cause]:
-    rules = _NEW.get(resource.storage)
+    rules = _NEW.get((resource.group, resource.plural))
     return iter(()) if rules is None else rules(obj)
 
 
 def _metadata(resource: ApiResource, obj: Object) -> Iterator[Cause]:
-    if resource.storage in _NO_METADATA_RULES:
+    if (resource.group, resource.plural) in _NO_METADATA_RULES:
         return
     core = not resource.custom and resource.group not in _OTHER_SERVERS
     yield from metadata(obj["metadata"], name_rule=name_rule(resource), core=core)
