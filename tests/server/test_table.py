@@ -10,7 +10,7 @@ import pytest_asyncio
 
 from kresilient.testing.server import MemoryApiServer
 from kresilient.testing.server.served import served
-from kresilient.testing.server.table import _PRINTERS
+from kresilient.testing.server.table import PRINTERS
 from kresilient.testing.server.tables import jsonpath
 from kresilient.testing.server.tables.printer import format_selector, human_duration
 
@@ -31,7 +31,7 @@ async def server() -> AsyncIterator[MemoryApiServer]:
 
 def cells(place: tuple[str, str], obj: dict[str, Any]) -> list[Any]:
     metadata = {"name": "x", "creationTimestamp": MADE} | obj.get("metadata", {})
-    found: list[Any] = _PRINTERS[place].cells({**obj, "metadata": metadata}, NOW)
+    found: list[Any] = PRINTERS[place].cells({**obj, "metadata": metadata}, NOW)
     return found
 
 
@@ -599,7 +599,7 @@ async def test_every_kind_has_as_many_cells_as_columns(server: MemoryApiServer) 
         resource = server.state.resource(where)
         table = (await asked(server, resource.resource.collection_path(), accept=TABLE)).json
         assert table["columnDefinitions"], where
-        printer = _PRINTERS.get(resource.storage)
+        printer = PRINTERS.get(resource.storage)
         if printer is not None:
             more = 1 if one.plural == "ipaddresses" else 0  # the server has an age there without a column
             assert len(printer.cells({"metadata": {"name": "x"}}, NOW)) == len(printer.columns) + more, where

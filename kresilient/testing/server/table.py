@@ -15,9 +15,10 @@ from .tables import cluster, core, network, storage, workloads
 from .tables.custom import custom_printer
 from .tables.printer import AGE, NAME, Object, Printer, age, at, column
 
-__all__ = ["TableForm", "scale_table"]
+__all__ = ["PRINTERS", "TableForm", "scale_table"]
 
-_PRINTERS: Final = core.PRINTERS | workloads.PRINTERS | network.PRINTERS | storage.PRINTERS | cluster.PRINTERS
+PRINTERS: Final = core.PRINTERS | workloads.PRINTERS | network.PRINTERS | storage.PRINTERS | cluster.PRINTERS
+"""How each kind is shown, by group and plural."""
 
 
 def _created(obj: Object, now: float) -> list[Any]:
@@ -124,7 +125,7 @@ _SCALE: Final = [
 def _printer(resource: ApiResource) -> Printer:
     if resource.custom:
         return custom_printer(resource.columns)
-    return _PRINTERS.get(resource.storage, _PLAIN)
+    return PRINTERS.get(resource.storage, _PLAIN)
 
 
 _UNREADABLE: Final = (

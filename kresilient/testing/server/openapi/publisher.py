@@ -30,7 +30,8 @@ class OpenApi:
     def __init__(self, registry: Registry, now: Callable[[], float]) -> None:
         self._registry = registry
         self._now = now
-        self._made: dict[tuple[str, ...], tuple[int, Document]] = {}
+        self._revision = registry.revision
+        self._made: dict[tuple[str, ...], Document] = {}
 
     def root(self, accept: str) -> Document:
         """`/openapi/v3`: where the document of each group and version is, by a path with its hash."""
@@ -76,11 +77,12 @@ class OpenApi:
     ) -> Document:
         if not any(one.custom for one in resources):
             return _builtin(kind, resources)
-        revision, document = self._made.get(place, (-1, Document(b"")))
-        if revision != self._registry.revision:
-            document = _document(kind, resources)
-            self._made[place] = (self._registry.revision, document)
-        return document
+        if self._revision != self._registry.revision:
+            self._revision = self._registry.revision
+            self._made.clear()
+        if place not in self._made:
+            self._made[place] = _document(kind, resources)
+        return self._made[place]
 
     def _tag(self, group: str, version: str) -> str:
         """Changes when what is served there does: made of custom schemas, and of the version of the rest."""

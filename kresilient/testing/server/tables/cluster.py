@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from .printer import AGE, NAME, NONE, Object, Printer, age, at, column, human_duration
+from .printer import AGE, NAME, NONE, Object, Printer, age, at, column, human_duration, name_of
 
 __all__ = ["PRINTERS"]
 
 _UNSET: Final = "<unset>"
-
-
-def _name(obj: Object) -> str:
-    return str(obj["metadata"]["name"])
 
 
 # --- access ------------------------------------------------------------------------------------------
@@ -23,7 +19,7 @@ def _binding(obj: Object, now: float) -> list[Any]:
     role, subjects = at(obj, "roleRef", {}), at(obj, "subjects", ())
     accounts = [one for one in subjects if one.get("kind") == "ServiceAccount"]
     return [
-        _name(obj),
+        name_of(obj),
         f"{at(role, 'kind', '')}/{at(role, 'name', '')}",
         age(obj, now),
         _named(subjects, "User"),
@@ -55,7 +51,7 @@ BINDING: Final = Printer(
 def _signing_request(obj: Object, now: float) -> list[Any]:
     lasts = at(obj, "spec.expirationSeconds")
     return [
-        _name(obj),
+        name_of(obj),
         age(obj, now),
         at(obj, "spec.signerName", NONE),
         at(obj, "spec.username", ""),
@@ -78,14 +74,14 @@ def _condition(request: Object) -> str:
 
 
 def _webhooks(obj: Object, now: float) -> list[Any]:
-    return [_name(obj), len(at(obj, "webhooks", ())), age(obj, now)]
+    return [name_of(obj), len(at(obj, "webhooks", ())), age(obj, now)]
 
 
 def _policy(obj: Object, now: float) -> list[Any]:
     kind = at(obj, "spec.paramKind")
     shown = _UNSET if kind is None else f"{at(kind, 'apiVersion', '')}/{at(kind, 'kind', '')}"
     rules = at(obj, "spec.validations", ()) or at(obj, "spec.mutations", ())
-    return [_name(obj), len(rules), shown, age(obj, now)]
+    return [name_of(obj), len(rules), shown, age(obj, now)]
 
 
 def _policy_binding(obj: Object, now: float) -> list[Any]:
@@ -94,7 +90,7 @@ def _policy_binding(obj: Object, now: float) -> list[Any]:
         shown = f"{at(given, 'namespace', '*')}/{given['name']}"
     elif at(given, "selector") is not None:
         shown = _go_text(given["selector"])
-    return [_name(obj), at(obj, "spec.policyName", ""), shown, age(obj, now)]
+    return [name_of(obj), at(obj, "spec.policyName", ""), shown, age(obj, now)]
 
 
 def _go_text(selector: Object) -> str:
@@ -136,13 +132,13 @@ def _service(obj: Object, now: float) -> list[Any]:
         shown, reason = str(found[0].get("status")), at(found[0], "reason")
         if shown != "True" and reason:
             shown = f"{shown} ({reason})"
-    return [_name(obj), by, shown, age(obj, now)]
+    return [name_of(obj), by, shown, age(obj, now)]
 
 
 def _flow(obj: Object, now: float) -> list[Any]:
     dangling = [one for one in at(obj, "status.conditions", ()) if one.get("type") == "Dangling"]
     return [
-        _name(obj),
+        name_of(obj),
         at(obj, "spec.priorityLevelConfiguration.name", ""),
         at(obj, "spec.matchingPrecedence", 0),
         at(obj, "spec.distinguisherMethod.type", NONE),
@@ -159,7 +155,7 @@ def _level(obj: Object, now: float) -> list[Any]:
         queuing = at(obj, "spec.limited.limitResponse.queuing")
         if queuing is not None:
             queues = [at(queuing, one, 0) for one in ("queues", "handSize", "queueLengthLimit")]
-    return [_name(obj), at(obj, "spec.type", ""), shares, *queues, age(obj, now)]
+    return [name_of(obj), at(obj, "spec.type", ""), shares, *queues, age(obj, now)]
 
 
 PRINTERS: Final = {
@@ -178,7 +174,7 @@ PRINTERS: Final = {
     ),
     ("coordination.k8s.io", "leases"): Printer(
         (NAME, column("Holder", "Who holds the lease."), AGE),
-        lambda obj, now: [_name(obj), at(obj, "spec.holderIdentity", ""), age(obj, now)],
+        lambda obj, now: [name_of(obj), at(obj, "spec.holderIdentity", ""), age(obj, now)],
     ),
     ("scheduling.k8s.io", "priorityclasses"): Printer(
         (
@@ -189,7 +185,7 @@ PRINTERS: Final = {
             column("PreemptionPolicy", "Whether its pods may evict others."),
         ),
         lambda obj, now: [
-            _name(obj),
+            name_of(obj),
             at(obj, "value", 0),
             at(obj, "globalDefault", False),
             age(obj, now),
@@ -198,7 +194,7 @@ PRINTERS: Final = {
     ),
     ("node.k8s.io", "runtimeclasses"): Printer(
         (NAME, column("Handler", "The configuration of the container runtime."), AGE),
-        lambda obj, now: [_name(obj), at(obj, "handler", ""), age(obj, now)],
+        lambda obj, now: [name_of(obj), at(obj, "handler", ""), age(obj, now)],
     ),
     ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"): WEBHOOKS,
     ("admissionregistration.k8s.io", "validatingwebhookconfigurations"): WEBHOOKS,
@@ -229,7 +225,7 @@ PRINTERS: Final = {
             column("MissingPL", "Whether its priority level is missing."),
         ),
         _flow,
-        order=lambda obj: (at(obj, "spec.matchingPrecedence", 0), _name(obj)),
+        order=lambda obj: (at(obj, "spec.matchingPrecedence", 0), name_of(obj)),
     ),
     ("flowcontrol.apiserver.k8s.io", "prioritylevelconfigurations"): Printer(
         (

@@ -18,20 +18,17 @@ from .printer import (
     column,
     containers,
     format_labels,
+    name_of,
     since,
     some,
 )
 
-__all__ = ["PRINTERS", "event", "load_balancer"]
+__all__ = ["CONTAINERS", "IMAGES", "PRINTERS", "REPLICAS", "SELECTOR", "load_balancer"]
 
 _UNSET: Final = "<unset>"
 CONTAINERS: Final = column("Containers", "The names of the containers in the template.", wide=True)
 IMAGES: Final = column("Images", "The images of the containers in the template.", wide=True)
 SELECTOR: Final = column("Selector", "Which pods belong to it.", wide=True)
-
-
-def _name(obj: Object) -> str:
-    return str(obj["metadata"]["name"])
 
 
 # --- nodes and namespaces ----------------------------------------------------------------------------
@@ -46,7 +43,7 @@ def _node(obj: Object, now: float) -> list[Any]:
         shown.append("SchedulingDisabled")
     info = at(obj, "status.nodeInfo", {})
     return [
-        _name(obj),
+        name_of(obj),
         ",".join(shown),
         ",".join(sorted(set(_roles(at(obj, "metadata.labels", {}))))) or NONE,
         age(obj, now),
@@ -73,7 +70,7 @@ def _address(node: Object, kind: str) -> str:
 
 
 def _namespace(obj: Object, now: float) -> list[Any]:
-    return [_name(obj), at(obj, "status.phase", ""), age(obj, now)]
+    return [name_of(obj), at(obj, "status.phase", ""), age(obj, now)]
 
 
 # --- services and endpoints --------------------------------------------------------------------------
@@ -83,7 +80,7 @@ def _service(obj: Object, now: float) -> list[Any]:
     addresses = at(obj, "spec.clusterIPs", ())
     ports = ",".join(map(_port, at(obj, "spec.ports", ())))
     return [
-        _name(obj),
+        name_of(obj),
         at(obj, "spec.type", ""),
         addresses[0] if addresses else NONE,
         _external(obj),
@@ -126,7 +123,7 @@ def _endpoints(obj: Object, now: float) -> list[Any]:
         found += [_host_port(ip, port.get("port")) for port in ports for ip in addresses]
         found += addresses if not ports else []
     shown = some(found, most=3) if at(obj, "subsets") else NONE
-    return [_name(obj), shown, age(obj, now)]
+    return [name_of(obj), shown, age(obj, now)]
 
 
 def _host_port(address: str, port: Any) -> str:
@@ -146,7 +143,7 @@ _MODES: Final = {
 def _volume(obj: Object, now: float) -> list[Any]:
     claim = at(obj, "spec.claimRef")
     return [
-        _name(obj),
+        name_of(obj),
         at(obj, "spec.capacity.storage", "0"),
         _modes(at(obj, "spec.accessModes", ())),
         at(obj, "spec.persistentVolumeReclaimPolicy", ""),
@@ -163,7 +160,7 @@ def _volume(obj: Object, now: float) -> list[Any]:
 def _claim(obj: Object, now: float) -> list[Any]:
     bound = at(obj, "spec.volumeName", "")
     return [
-        _name(obj),
+        name_of(obj),
         _phase(obj),
         bound,
         at(obj, "status.capacity.storage", "0") if bound else "",
@@ -193,7 +190,7 @@ def _storage_class(obj: Object) -> str:
 # --- events ------------------------------------------------------------------------------------------
 
 
-def event(obj: Object, now: float) -> list[Any]:
+def _event(obj: Object, now: float) -> list[Any]:
     """An event of either group: `events.k8s.io` has other names for the same fields."""
     happened = since(at(obj, "eventTime"), now)
     first = at(obj, "firstTimestamp") or at(obj, "deprecatedFirstTimestamp")
@@ -219,7 +216,7 @@ def event(obj: Object, now: float) -> list[Any]:
         str(at(obj, "message") or at(obj, "note", "")).strip(),
         first_seen,
         count,
-        _name(obj),
+        name_of(obj),
     ]
 
 
@@ -236,7 +233,7 @@ EVENTS: Final = Printer(
         column("Count", "How often it was observed.", wide=True),
         column("Name", NAME["description"], form="name", wide=True),
     ),
-    event,
+    _event,
 )
 
 
@@ -246,7 +243,7 @@ EVENTS: Final = Printer(
 def _controller(obj: Object, now: float) -> list[Any]:
     names, images = containers(at(obj, "spec.template"))
     return [
-        _name(obj),
+        name_of(obj),
         at(obj, "spec.replicas", 0),
         at(obj, "status.replicas", 0),
         at(obj, "status.readyReplicas", 0),
@@ -264,15 +261,15 @@ def _quota(obj: Object, now: float) -> list[Any]:
     for name, hard in sorted(at(obj, "status.hard", {}).items()):
         one = f"{name}: {used.get(name, '0')}/{hard}"
         (limits if name.startswith("limits.") else requests).append(one)
-    return [_name(obj), ", ".join(requests), ", ".join(limits), age(obj, now)]
+    return [name_of(obj), ", ".join(requests), ", ".join(limits), age(obj, now)]
 
 
 def _component(obj: Object, now: float) -> list[Any]:
     found = next((one for one in at(obj, "conditions", ()) if one.get("type") == "Healthy"), None)
     if found is None:
-        return [_name(obj), "Unknown", "", ""]
+        return [name_of(obj), "Unknown", "", ""]
     status = "Healthy" if found.get("status") == "True" else "Unhealthy"
-    return [_name(obj), status, at(found, "message", ""), at(found, "error", "")]
+    return [name_of(obj), status, at(found, "message", ""), at(found, "error", "")]
 
 
 def _data(obj: Object) -> int:
@@ -294,7 +291,7 @@ PRINTERS: Final = {
             column("Pod Labels", "The labels of the template."),
         ),
         lambda obj, now: [
-            _name(obj),
+            name_of(obj),
             *containers(at(obj, "template")),
             format_labels(at(obj, "template.metadata.labels")),
         ],
@@ -332,13 +329,13 @@ PRINTERS: Final = {
     ("", "endpoints"): Printer((NAME, column("Endpoints", "The addresses that are ready."), AGE), _endpoints),
     ("", "configmaps"): Printer(
         (NAME, column("Data", "How many entries it has."), AGE),
-        lambda obj, now: [_name(obj), _data(obj), age(obj, now)],
+        lambda obj, now: [name_of(obj), _data(obj), age(obj, now)],
     ),
     ("", "secrets"): Printer(
         (NAME, column("Type", "What the secret is for."), column("Data", "How many entries it has."), AGE),
-        lambda obj, now: [_name(obj), at(obj, "type", ""), len(at(obj, "data", ())), age(obj, now)],
+        lambda obj, now: [name_of(obj), at(obj, "type", ""), len(at(obj, "data", ())), age(obj, now)],
     ),
-    ("", "serviceaccounts"): Printer((NAME, AGE), lambda obj, now: [_name(obj), age(obj, now)]),
+    ("", "serviceaccounts"): Printer((NAME, AGE), lambda obj, now: [name_of(obj), age(obj, now)]),
     ("", "persistentvolumes"): Printer(
         (
             NAME,

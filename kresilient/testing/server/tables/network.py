@@ -6,20 +6,16 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from .core import load_balancer
-from .printer import AGE, NAME, NONE, Object, Printer, age, at, column, format_selector, some
+from .printer import AGE, NAME, NONE, Object, Printer, age, at, column, format_selector, name_of, some
 
 __all__ = ["PRINTERS"]
 
 _UNSET: Final = "<unset>"
 
 
-def _name(obj: Object) -> str:
-    return str(obj["metadata"]["name"])
-
-
 def _ingress(obj: Object, now: float) -> list[Any]:
     return [
-        _name(obj),
+        name_of(obj),
         at(obj, "spec.ingressClassName", NONE),
         _hosts(obj),
         load_balancer(obj),
@@ -45,7 +41,7 @@ def _ingress_class(obj: Object, now: float) -> list[Any]:
         group = given.get("apiGroup")
         kind = given.get("kind") if group is None else f"{given.get('kind')}.{group}"
         shown = f"{kind}/{given.get('name')}"
-    return [_name(obj), at(obj, "spec.controller", ""), shown, age(obj, now)]
+    return [name_of(obj), at(obj, "spec.controller", ""), shown, age(obj, now)]
 
 
 def _address(obj: Object, now: float) -> list[Any]:
@@ -55,14 +51,14 @@ def _address(obj: Object, now: float) -> list[Any]:
         qualified = f"{plural}.{group}" if group else plural
         where = [at(parent, "namespace")] if at(parent, "namespace") else []
         shown = "/".join([qualified.lower(), *where, at(parent, "name", "")])
-    return [_name(obj), shown, age(obj, now)]
+    return [name_of(obj), shown, age(obj, now)]
 
 
 def _slice(obj: Object, now: float) -> list[Any]:
     ports = [_port(one) for one in at(obj, "ports", ())]
     addresses = [each for one in at(obj, "endpoints", ()) for each in at(one, "addresses", ())]
     return [
-        _name(obj),
+        name_of(obj),
         at(obj, "addressType", ""),
         some(ports, most=3, empty=_UNSET),
         some(addresses, most=3, empty=_UNSET),
@@ -98,11 +94,11 @@ PRINTERS: Final = {
     ),
     ("networking.k8s.io", "networkpolicies"): Printer(
         (NAME, column("Pod-Selector", "The pods that it is for."), AGE),
-        lambda obj, now: [_name(obj), format_selector(at(obj, "spec.podSelector")), age(obj, now)],
+        lambda obj, now: [name_of(obj), format_selector(at(obj, "spec.podSelector")), age(obj, now)],
     ),
     ("networking.k8s.io", "servicecidrs"): Printer(
         (NAME, column("CIDRs", "The ranges that services get their addresses from."), AGE),
-        lambda obj, now: [_name(obj), ",".join(at(obj, "spec.cidrs", ())), age(obj, now)],
+        lambda obj, now: [name_of(obj), ",".join(at(obj, "spec.cidrs", ())), age(obj, now)],
     ),
     ("networking.k8s.io", "ipaddresses"): Printer(
         (NAME, column("ParentRef", "The object that has the address.")), _address

@@ -19,6 +19,7 @@ __all__ = [
     "format_labels",
     "format_selector",
     "human_duration",
+    "name_of",
     "seconds",
     "selector_text",
     "since",
@@ -65,6 +66,10 @@ def at(obj: Any, path: str, default: Any = None) -> Any:
     for name in path.split("."):
         obj = obj.get(name) if isinstance(obj, Mapping) else None
     return default if obj is None or obj == "" else obj
+
+
+def name_of(obj: Object) -> str:
+    return str(obj["metadata"]["name"])
 
 
 def age(obj: Object, now: float) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from .printer import AGE, NAME, NONE, Object, Printer, age, at, column
+from .printer import AGE, NAME, NONE, Object, Printer, age, at, column, name_of
 
 __all__ = ["PRINTERS"]
 
@@ -14,15 +14,11 @@ _DEFAULT: Final = (
 )
 
 
-def _name(obj: Object) -> str:
-    return str(obj["metadata"]["name"])
-
-
 def _class(obj: Object, now: float) -> list[Any]:
     annotations = at(obj, "metadata.annotations", {})
     default = any(annotations.get(one) == "true" for one in _DEFAULT)
     return [
-        f"{_name(obj)} (default)" if default else _name(obj),
+        f"{name_of(obj)} (default)" if default else name_of(obj),
         at(obj, "provisioner", ""),
         at(obj, "reclaimPolicy", "Delete"),
         at(obj, "volumeBindingMode", "Immediate"),
@@ -35,7 +31,7 @@ def _driver(obj: Object, now: float) -> list[Any]:
     requests = at(obj, "spec.tokenRequests")
     audiences = "<unset>" if requests is None else ",".join(at(one, "audience", "") for one in requests)
     return [
-        _name(obj),
+        name_of(obj),
         at(obj, "spec.attachRequired", True),
         at(obj, "spec.podInfoOnMount", False),
         at(obj, "spec.storageCapacity", False),
@@ -48,7 +44,7 @@ def _driver(obj: Object, now: float) -> list[Any]:
 
 def _attachment(obj: Object, now: float) -> list[Any]:
     return [
-        _name(obj),
+        name_of(obj),
         at(obj, "spec.attacher", ""),
         at(obj, "spec.source.persistentVolumeName", ""),
         at(obj, "spec.nodeName", ""),
@@ -66,13 +62,13 @@ def _claim(obj: Object, now: float) -> list[Any]:
             states.append("reserved")
     elif not deleted:
         states.append("pending")
-    return [_name(obj), ",".join(states), age(obj, now)]
+    return [name_of(obj), ",".join(states), age(obj, now)]
 
 
 def _slice(obj: Object, now: float) -> list[Any]:
     spec = at(obj, "spec", {})
     return [
-        _name(obj),
+        name_of(obj),
         at(spec, "nodeName", ""),
         at(spec, "driver", ""),
         at(spec, "pool.name", ""),
@@ -81,7 +77,7 @@ def _slice(obj: Object, now: float) -> list[Any]:
 
 
 def _aged(obj: Object, now: float) -> list[Any]:
-    return [_name(obj), age(obj, now)]
+    return [name_of(obj), age(obj, now)]
 
 
 PRINTERS: Final = {
@@ -111,7 +107,7 @@ PRINTERS: Final = {
     ),
     ("storage.k8s.io", "csinodes"): Printer(
         (NAME, column("Drivers", "How many drivers the node has.", "integer"), AGE),
-        lambda obj, now: [_name(obj), len(at(obj, "spec.drivers", ())), age(obj, now)],
+        lambda obj, now: [name_of(obj), len(at(obj, "spec.drivers", ())), age(obj, now)],
     ),
     ("storage.k8s.io", "csistoragecapacities"): Printer(
         (
@@ -119,7 +115,7 @@ PRINTERS: Final = {
             column("StorageClassName", "The storage class that it is about."),
             column("Capacity", "What is left."),
         ),
-        lambda obj, now: [_name(obj), at(obj, "storageClassName", ""), at(obj, "capacity", "<unset>")],
+        lambda obj, now: [name_of(obj), at(obj, "storageClassName", ""), at(obj, "capacity", "<unset>")],
     ),
     ("storage.k8s.io", "volumeattachments"): Printer(
         (
@@ -134,7 +130,7 @@ PRINTERS: Final = {
     ),
     ("storage.k8s.io", "volumeattributesclasses"): Printer(
         (NAME, column("DriverName", "The driver that knows the attributes."), AGE),
-        lambda obj, now: [_name(obj), at(obj, "driverName", ""), age(obj, now)],
+        lambda obj, now: [name_of(obj), at(obj, "driverName", ""), age(obj, now)],
     ),
     ("resource.k8s.io", "deviceclasses"): Printer((NAME, AGE), _aged),
     ("resource.k8s.io", "resourceclaims"): Printer(

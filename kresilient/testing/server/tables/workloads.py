@@ -20,6 +20,7 @@ from .printer import (
     containers,
     format_labels,
     format_selector,
+    name_of,
     seconds,
     selector_text,
     since,
@@ -29,10 +30,6 @@ from .printer import (
 __all__ = ["PRINTERS"]
 
 
-def _name(obj: Object) -> str:
-    return str(obj["metadata"]["name"])
-
-
 # --- apps --------------------------------------------------------------------------------------------
 
 
@@ -40,7 +37,7 @@ def _deployment(obj: Object, now: float) -> list[Any]:
     selector = at(obj, "spec.selector")
     text = "" if selector is None else selector_text(selector)
     return [
-        _name(obj),
+        name_of(obj),
         _ready(obj),
         at(obj, "status.updatedReplicas", 0),
         at(obj, "status.availableReplicas", 0),
@@ -56,7 +53,7 @@ def _ready(obj: Object) -> str:
 
 def _replica_set(obj: Object, now: float) -> list[Any]:
     return [
-        _name(obj),
+        name_of(obj),
         at(obj, "spec.replicas", 0),
         at(obj, "status.replicas", 0),
         at(obj, "status.readyReplicas", 0),
@@ -67,13 +64,13 @@ def _replica_set(obj: Object, now: float) -> list[Any]:
 
 
 def _stateful_set(obj: Object, now: float) -> list[Any]:
-    return [_name(obj), _ready(obj), age(obj, now), *containers(at(obj, "spec.template"))]
+    return [name_of(obj), _ready(obj), age(obj, now), *containers(at(obj, "spec.template"))]
 
 
 def _daemon_set(obj: Object, now: float) -> list[Any]:
     status = at(obj, "status", {})
     return [
-        _name(obj),
+        name_of(obj),
         at(status, "desiredNumberScheduled", 0),
         at(status, "currentNumberScheduled", 0),
         at(status, "numberReady", 0),
@@ -93,7 +90,7 @@ def _revision(obj: Object, now: float) -> list[Any]:
         group = str(at(owners[0], "apiVersion", "")).rpartition("/")[0]
         kind = f"{owners[0].get('kind')}.{group}" if group else str(owners[0].get("kind"))
         shown = f"{kind.lower()}/{owners[0].get('name')}"
-    return [_name(obj), shown, at(obj, "revision", 0), age(obj, now)]
+    return [name_of(obj), shown, at(obj, "revision", 0), age(obj, now)]
 
 
 # --- batch -------------------------------------------------------------------------------------------
@@ -117,7 +114,7 @@ def _job(obj: Object, now: float) -> list[Any]:
     started, completed = at(obj, "status.startTime"), at(obj, "status.completionTime")
     took = "" if started is None else since(started, now if completed is None else seconds(completed))
     return [
-        _name(obj),
+        name_of(obj),
         _job_state(obj),
         f"{succeeded}/{wanted}",
         took,
@@ -137,7 +134,7 @@ def _cron_job(obj: Object, now: float) -> list[Any]:
     template, suspend = at(obj, "spec.jobTemplate.spec.template"), at(obj, "spec.suspend")
     last = at(obj, "status.lastScheduleTime")
     return [
-        _name(obj),
+        name_of(obj),
         at(obj, "spec.schedule", ""),
         at(obj, "spec.timeZone", NONE),
         "<unset>" if suspend is None else str(suspend),
@@ -163,7 +160,7 @@ _WHERE: Final = {
 def _autoscaler(obj: Object, now: float) -> list[Any]:
     target = at(obj, "spec.scaleTargetRef", {})
     return [
-        _name(obj),
+        name_of(obj),
         f"{at(target, 'kind', '')}/{at(target, 'name', '')}",
         some(_metrics(obj), most=2, between=", ", empty=NONE),
         str(at(obj, "spec.minReplicas", "<unset>")),
@@ -210,7 +207,7 @@ def _percent(value: Object, unknown: str) -> str:
 
 def _budget(obj: Object, now: float) -> list[Any]:
     return [
-        _name(obj),
+        name_of(obj),
         str(at(obj, "spec.minAvailable", "N/A")),
         str(at(obj, "spec.maxUnavailable", "N/A")),
         at(obj, "status.disruptionsAllowed", 0),
