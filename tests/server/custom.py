@@ -22,7 +22,9 @@ class Wire:
     def __init__(self, **options: Any) -> None:
         self.clock = 1_795_285_079.0
         self.state = ApiState(now=lambda: self.clock, random=Random(1), **options)
-        self.routes = Routes(self.state, Access([]))
+        access = Access(self.state)
+        self.user = access.user("admin")
+        self.routes = Routes(self.state, access)
         self.headers: dict[str, str] = {}
 
     def ask(self, method: str, path: str, body: Any = None, *, kind: str = "") -> tuple[int, Any]:
@@ -46,7 +48,7 @@ class Wire:
         pairs = dict(part.partition("=")[::2] for part in query.split("&") if part)
         data = b"" if body is None else json.dumps(body).encode()
         call = Call(method, path, pairs, {"content-type": media, "accept": "application/json"}, data)
-        return self.routes.answer(call, RequestInfo.of(call), "")
+        return self.routes.answer(call, RequestInfo.of(call), self.user)
 
     # --- what most tests do ------------------------------------------------------------------------------
 

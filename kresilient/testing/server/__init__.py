@@ -1,10 +1,9 @@
 """A fake Kubernetes API server: a pure state machine, over HTTP or in memory, with faults on demand.
 
 It answers as kube-apiserver 1.36 does on what every resource has in common: versions, conflicts, finalizers,
-selectors, paging, watches, definitions. It does not do what depends on one kind: defaults and validation of
-its fields, managed fields (apply is a merge), admission, roles. Of controllers it has those by which objects
-end (the garbage collector, the namespace controller, a kubelet's last delete); nothing schedules a pod, or
-makes the pods of a Deployment. JSON alone is spoken, no protobuf.
+selectors, paging, watches, definitions, access by roles. It does not do all that depends on one kind. Of
+controllers it has those by which objects end (the garbage collector, the namespace controller, a kubelet's
+last delete); nothing schedules a pod, or makes the pods of a Deployment.
 """
 
 from .faults import Fault, Faults, Match

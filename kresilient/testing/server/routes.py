@@ -277,6 +277,12 @@ class Routes:
                 return self._bind(call, info)
             case ("eviction", "create") if resource.storage == PODS:
                 return self._evict(call, resource, key)
+            case "token", "create" if resource.storage == ("", "serviceaccounts"):
+                body = object_body(
+                    call, resource, kind="TokenRequest", api_version="authentication.k8s.io/v1"
+                )
+                issue = self.access.service_accounts.issue
+                return Answer.json(issue(resource, info.namespace, info.name, body), 201)
             case "finalize", "update" if resource.storage == NAMESPACES:
                 write, body = _write(call, "Update"), object_body(call, resource)
                 stored = self.state.update(resource, key, body, subresource="finalize", write=write)

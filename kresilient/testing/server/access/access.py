@@ -25,6 +25,7 @@ from .bootstrap import bootstrap
 from .escalation import Admission, escalation
 from .impersonation import impersonated
 from .rbac import Rbac
+from .service_accounts import AUDIENCE, ServiceAccountTokens
 
 __all__ = ["Access", "Authorization", "Identity"]
 
@@ -73,6 +74,7 @@ class Access:
         rbac = authorization == "rbac"
         self._rbac = Rbac(state) if rbac else None
         self.authorizer: Authorizer = Everybody() if self._rbac is None else Roles(self._rbac)
+        self.service_accounts = ServiceAccountTokens(state)
         self._admin_groups = (MASTERS, AUTHENTICATED) if rbac else (AUTHENTICATED,)
         self._admin = self.user("admin")
         self._tokens: dict[str, User] = {}
@@ -155,8 +157,19 @@ class Access:
         return User(name, uid, authenticated_groups(groups), kept)
 
     def user_of_token(self, token: str) -> User | None:
-        """Whose *token* is; None for one that is not good."""
-        return self._tokens.get(token)
+        """Whose *token* is, that of a ServiceAccount included; None for one that is not good."""
+        found = self.review_token(token)
+        return None if found is None else found[0]
+
+    def review_token(
+        self, token: str, audiences: Iterable[str] = (AUDIENCE,)
+    ) -> tuple[User, list[str]] | None:
+        """Whose *token* is, and for which of *audiences*; None for one that is not good, or for none."""
+        user = self._tokens.get(token)
+        if user is None:
+            return self.service_accounts.user_of(token, audiences)
+        meant = [one for one in audiences if one == AUDIENCE]
+        return (user, meant) if meant else None
 
     # --- requests ----------------------------------------------------------------------------------------
 

@@ -18,11 +18,10 @@ from ..writing import Write
 from .access import Access
 from .attributes import Attributes
 from .rbac import Rule
+from .service_accounts import AUDIENCE
 
-__all__ = ["AUDIENCE", "REVIEWS", "Reviews"]
+__all__ = ["REVIEWS", "Reviews"]
 
-AUDIENCE: Final = "https://kubernetes.default.svc"
-"""Whom the server's own tokens are for."""
 REVIEWS: Final = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
 """The groups whose resources are reviews."""
 
@@ -63,11 +62,11 @@ class Reviews:
         token = spec.get("token")
         if not token:
             raise bad_request("token is required for TokenReview in authentication")
-        audiences = [one for one in spec.get("audiences") or [AUDIENCE] if one == AUDIENCE]
-        found = self._access.user_of_token(str(token)) if audiences else None
+        found = self._access.review_token(str(token), spec.get("audiences") or [AUDIENCE])
         if found is None:
             return {"user": {}, "error": "invalid bearer token"}
-        return {"authenticated": True, "user": found.info(), "audiences": audiences}
+        user, audiences = found
+        return {"authenticated": True, "user": user.info(), "audiences": audiences}
 
     def _access_review(
         self, resource: ApiResource, spec: Mapping[str, Any], user: User | None
