@@ -185,8 +185,9 @@ def _announce(server: FakeApiServer, arguments: argparse.Namespace, loaded: int,
     if arguments.kubeconfig_out is not None:
         kubectl = watch = f"--kubeconfig {arguments.kubeconfig_out}"
     else:
-        if arguments.token is not None:
-            kubectl, watch = f"{kubectl} --token TOKEN", f"{watch} --token TOKEN"
+        if server.token is not None:
+            token = "TOKEN" if arguments.token is not None else server.token
+            kubectl, watch = f"{kubectl} --token {token}", f"{watch} --token {token}"
         if arguments.ca_out is not None:
             kubectl = f"{kubectl} --certificate-authority {arguments.ca_out}"
             watch = f"{watch} --ca-file {arguments.ca_out}"

@@ -106,6 +106,19 @@ async def test_its_kubeconfig_leads_to_it_with_tls_and_token(tmp_path: Path) -> 
         assert "401 Unauthorized" in (await run(*direct, "--token", "guess")).err
 
 
+async def test_with_roles_its_admin_has_a_token_and_its_audit_log_names_who_asked(tmp_path: Path) -> None:
+    log = tmp_path / "audit.log"
+    options = ("--authorization", "rbac", "--audit-log", log, "--seed-nodes", 1)
+    async with running("fake-apiserver", "--port", 0, *options) as server:
+        url = await url_of(server)
+        token = (await server.line_with("watch")).rpartition("--token ")[2]
+        ask = ("watch", "v1/nodes", "--once", "--stats", "--server", url)
+        assert json.loads((await run(*ask, "--token", token)).out)["objects"] == 1
+        assert "system:anonymous" in (await run(*ask)).err
+    users = {json.loads(line)["user"]["username"] for line in log.read_text().splitlines()}
+    assert users == {"admin", "system:anonymous"}
+
+
 async def test_manifests_are_loaded_whatever_their_order_and_form(tmp_path: Path) -> None:
     (tmp_path / "all.yaml").write_text(MANIFESTS)
     service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": {}}
