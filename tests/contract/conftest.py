@@ -14,9 +14,11 @@ import pytest_asyncio
 from .api import Api, remove, remove_namespace
 from .client import Client, collection
 from .kubeconfig import Cluster, load_cluster
+from .rights import AUTHORIZATION, may, review
 from .widgets import DEFINITIONS, Widgets, definition, established
 
 HERE = Path(__file__).parent
+SELF_REVIEWS = f"{AUTHORIZATION}/selfsubjectaccessreviews"
 NO_CLAIMS = ("test_recorded.py", "test_elsewhere.py", "test_sources.py")
 """Not made of a cluster: they start servers of their own, or read the suite itself."""
 
@@ -101,6 +103,16 @@ async def api(client: Client, namespace: str, request: pytest.FixtureRequest) ->
     api = Api(client, namespace)
     yield api
     await api.clean()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def roles(client: Client, namespace: str) -> None:
+    """Claims about roles need a server that evaluates them, and the right to act as others."""
+    if await may(client, "a-stranger", verb="list", resource="pods", namespace=namespace):
+        pytest.skip("the server evaluates no roles: a stranger may list pods")
+    asked = {"verb": "impersonate", "resource": "users"}
+    if not (await review(client, SELF_REVIEWS, resourceAttributes=asked))["allowed"]:
+        pytest.skip("the credentials do not allow impersonation")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

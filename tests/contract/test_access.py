@@ -15,6 +15,7 @@ CONFIGMAPS = "v1/configmaps"
 # --- credentials -------------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("roles")
 async def test_whoever_has_no_credentials_is_anonymous(api: Api) -> None:
     """Recorded: 07 no credentials"""
     answer = await api.unidentified().get(api.path(CONFIGMAPS))
@@ -44,6 +45,7 @@ async def test_health_and_version_are_for_everybody(api: Api, path: str) -> None
     assert answer.status == 200
 
 
+@pytest.mark.usefixtures("roles")
 async def test_discovery_is_not_for_the_anonymous(api: Api) -> None:
     """Kubernetes documentation: Using RBAC Authorization, system:discovery"""
     answer = await api.unidentified().get("/api")
@@ -98,6 +100,7 @@ async def test_a_review_of_my_own_access_allows_what_i_may(api: Api) -> None:
     assert (await review(api, path, resourceAttributes=attributes))["allowed"] is True
 
 
+@pytest.mark.usefixtures("roles")
 async def test_a_review_of_the_access_of_a_stranger_denies_it(api: Api) -> None:
     """Recorded: 07 SubjectAccessReview, denied"""
     assert not await may(api, api.name(), verb="list", resource="pods", namespace=api.namespace)

@@ -197,6 +197,19 @@ async def test_an_apply_of_an_old_version_is_a_conflict(api: Api) -> None:
     answer.refused(409, "Conflict")
 
 
+async def test_an_apply_with_a_uid_does_not_create(api: Api) -> None:
+    """Source: apiserver/pkg/endpoints/handlers/patch.go"""
+    name, uid = api.name(), "11111111-2222-3333-4444-555555555555"
+    body = configmap(name, uid=uid)
+    answer = await api.patch(api.path("v1/configmaps", name), body, "apply", fieldManager="one")
+    answer.refused(
+        409,
+        "Conflict",
+        f'Operation cannot be fulfilled on configmaps "{name}": uid mismatch: the provided object specified '
+        f"uid {uid}, and no existing object was found",
+    )
+
+
 async def test_a_dry_run_of_an_apply_creates_nothing(api: Api) -> None:
     """KEP-576: dry run"""
     name = api.name()

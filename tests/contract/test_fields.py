@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -53,6 +54,14 @@ async def test_an_unknown_field_is_refused_when_asked(api: Api) -> None:
         'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: unknown field '
         '"bogus"',
     )
+
+
+async def test_a_field_given_twice_is_refused_when_asked(api: Api) -> None:
+    """KEP-2885: server-side unknown field validation"""
+    metadata = json.dumps({"name": api.name()})
+    body = f'{{"metadata": {metadata}, "data": {{"k": "a", "k": "b"}}}}'
+    status = (await api.post(api.path(CONFIGMAPS), body, fieldValidation="Strict")).refused(400, "BadRequest")
+    assert status["message"].endswith('strict decoding error: duplicate field "data.k"')
 
 
 async def test_validation_of_another_kind_is_refused(api: Api) -> None:

@@ -8,7 +8,7 @@ from .api import Api
 from .client import collection
 from .rights import AUTHORIZATION, RBAC, granted, may, review, rule, settled
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("roles")]
 
 CONFIGMAPS = "v1/configmaps"
 

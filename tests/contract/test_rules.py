@@ -113,6 +113,33 @@ REFUSED: list[tuple[str, dict[str, Any], list[str]]] = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("resource", "obj", "fields"),
+    REFUSED,
+    ids=[
+        "a key with a slash",
+        "a key in both maps",
+        "a selector that does not select its pods",
+        "fewer replicas than none",
+        "a container name that is no label",
+        "a container without an image",
+        "two containers of one name",
+        "an unknown restart policy",
+        "port 0",
+        "a lease of no time",
+        "a job that restarts for ever",
+    ],
+)
+async def test_an_object_against_the_rules_of_its_kind_is_refused(
+    api: Api, resource: str, obj: dict[str, Any], fields: list[str]
+) -> None:
+    """Source: pkg/apis/core/validation/validation.go"""
+    body = {"metadata": {"name": api.name()}, **obj}
+    status = (await api.post(api.path(resource), body)).refused(422, "Invalid")
+    found = [cause["field"] for cause in status["details"]["causes"]]
+    assert set(fields) <= set(found)
+
+
 async def test_the_selector_of_a_deployment_stays(api: Api) -> None:
     """Kubernetes documentation: Deployments, label selector updates"""
     spec = {"replicas": 0, "selector": {"matchLabels": {"app": "c"}}, "template": template()}
@@ -142,3 +169,21 @@ async def test_an_event_of_the_new_group_is_refused_by_its_generated_name(api: A
     }
     status = (await api.post(api.path("events.k8s.io/v1/events"), body)).refused(422, "Invalid")
     assert "metadata.generateName" in {cause["field"] for cause in status["details"]["causes"]}
+
+
+async def test_an_event_of_one_group_is_read_in_the_other(api: Api) -> None:
+    """KEP-383: new Event API"""
+    body = {
+        "regarding": {"kind": "ConfigMap", "namespace": api.namespace, "name": "x"},
+        "note": "m",
+        "reason": "Tested",
+        "type": "Normal",
+        "action": "Test",
+        "reportingController": "example.com/c",
+        "reportingInstance": "c-1",
+        "eventTime": "2026-01-01T00:00:00.000000Z",
+    }
+    made = await api.create("events.k8s.io/v1/events", body)
+    old = (await api.get(api.path("v1/events", made["metadata"]["name"]))).ok(200)
+    assert (old["apiVersion"], old["message"]) == ("v1", "m")
+    assert old["involvedObject"] == body["regarding"]

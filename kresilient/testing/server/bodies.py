@@ -8,9 +8,11 @@ import msgspec
 
 from . import wire
 from .kinds import ApiResource
+from .repeated import repeated_fields
 from .requests import Call
 from .statuses import Refused, bad_request, too_large, unsupported_media_type
 from .types.protobuf import MEDIA_TYPE, ProtobufFault, read_protobuf
+from .writing import Write
 
 __all__ = ["object_body", "patch_body"]
 
@@ -29,11 +31,17 @@ def _media_type(call: Call) -> str:
 
 
 def object_body(
-    call: Call, resource: ApiResource, *, kind: str = "", api_version: str = ""
+    call: Call,
+    resource: ApiResource,
+    *,
+    kind: str = "",
+    api_version: str = "",
+    write: Write | None = None,
 ) -> dict[str, Any]:
     """The object in the body of a create or an update. Raises `Refused`: 400, 413 or 415.
 
-    *kind* and *api_version* are what a subresource expects instead of the resource's own.
+    *kind* and *api_version* are what a subresource expects instead of the resource's own. A *write* is told
+    of the fields that the body gives more than once.
     """
     media_type = _media_type(call)
     if media_type not in ("", "application/json", "application/yaml", MEDIA_TYPE):
@@ -47,6 +55,8 @@ def object_body(
         obj = _from_protobuf(call.body)
     else:
         obj = _decoded(call.body, kind, yaml=media_type == "application/yaml")
+        if write is not None and write.validation != "Ignore" and media_type != "application/yaml":
+            write.repeated = repeated_fields(call.body)
     if not isinstance(obj, dict):
         raise _unrecognized(kind, "couldn't get version/kind; json parse error: not an object", call.body)
     if resource.custom and not obj.get("kind"):

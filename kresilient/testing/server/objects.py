@@ -118,7 +118,8 @@ def read_object(
             read = resource.shape.taken(obj, unknown)
         except DecodeFault as fault:
             raise _unreadable(resource, obj, str(fault), patched=patched) from None
-    faults = [f"unknown field {wire.encode(path).decode()}" for path in unknown]
+    faults = [f"duplicate field {wire.encode(path).decode()}" for path in write.repeated]
+    faults += [f"unknown field {wire.encode(path).decode()}" for path in unknown]
     if faults and write.validation == "Strict":
         why = f"strict decoding error: {', '.join(faults)}"
         raise _unreadable(resource, obj, why, patched=patched)

@@ -155,7 +155,7 @@ class Routes:
         write.admit = self.access.admission(user, resource, info.namespace)
         if resource.terminating:
             raise statuses.terminating(resource)
-        body = object_body(call, resource)
+        body = object_body(call, resource, write=write)
         if resource.storage == ("", "bindings"):
             return self._bind(call, info)
         if resource.group in REVIEWS:
@@ -168,7 +168,8 @@ class Routes:
 
     def _update(self, call: Call, info: RequestInfo, resource: ApiResource, user: User) -> Answer:
         form = self._form(call, resource, one=True)
-        write, body, key = _write(call, "Update"), object_body(call, resource), _key(info)
+        write, key = _write(call, "Update"), _key(info)
+        body = object_body(call, resource, write=write)
         write.admit = self.access.admission(user, resource, info.namespace)
         missing = key not in self.state.collection(resource).objects
         if missing and created_by_update(resource) and body["metadata"].get("name") == info.name:

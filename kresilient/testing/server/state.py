@@ -43,7 +43,7 @@ from .objects import (
 )
 from .ownership.managed import Managers
 from .selection import Selection
-from .statuses import already_exists, internal, invalid, not_found, version_too_large
+from .statuses import already_exists, conflict, internal, invalid, not_found, version_too_large
 from .storage import Change, Collection, Stored
 from .watch import Watch, Watchers
 from .writing import Write
@@ -365,6 +365,11 @@ class ApiState:
         )
         read = read_object(resource, result, write)
         if old is None:
+            if uid := read["metadata"].get("uid"):
+                why = (
+                    f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                )
+                raise conflict(resource, name, why)
             read["metadata"] = {**read["metadata"], "name": name}
             return self._create(resource, read, namespace or "", write, managers), True
         return self._update(resource, old, read, subresource, write, managers), False

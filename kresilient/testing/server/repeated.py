@@ -1,0 +1,39 @@
+"""Fields that a JSON text gives more than once, which a decoder takes in silence."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+__all__ = ["repeated_fields"]
+
+
+def repeated_fields(text: bytes) -> list[str]:
+    """The paths of the fields that *text*, which is JSON, gives again: `spec.ports[0].port`."""
+    found: dict[int, list[str]] = {}
+    kept: list[Any] = []  # an id is one object's only while that lives
+
+    def made(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        seen: set[str] = set()
+        paths = []
+        for key, value in pairs:
+            if key in seen:
+                paths.append(key)
+            seen.add(key)
+            paths += [f"{key}{path}" for path in _within(value, found)]
+        obj = dict(pairs)
+        if paths:
+            found[id(obj)] = paths
+            kept.append(obj)
+        return obj
+
+    return [path.removeprefix(".") for path in _within(json.loads(text, object_pairs_hook=made), found)]
+
+
+def _within(value: Any, found: dict[int, list[str]]) -> list[str]:
+    """The paths in *value*, each with what leads to it from there."""
+    if isinstance(value, dict):
+        return [f".{path}" for path in found.get(id(value), ())]
+    if isinstance(value, list):
+        return [f"[{index}]{path}" for index, one in enumerate(value) for path in _within(one, found)]
+    return []
