@@ -14,6 +14,9 @@ def repeated_fields(text: bytes) -> list[str]:
     kept: list[Any] = []  # an id is one object's only while that lives
 
     def made(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        obj = dict(pairs)
+        if len(obj) == len(pairs) and not found:  # as nearly always
+            return obj
         seen: set[str] = set()
         paths = []
         for key, value in pairs:
@@ -21,7 +24,6 @@ def repeated_fields(text: bytes) -> list[str]:
                 paths.append(key)
             seen.add(key)
             paths += [f"{key}{path}" for path in _within(value, found)]
-        obj = dict(pairs)
         if paths:
             found[id(obj)] = paths
             kept.append(obj)
