@@ -112,6 +112,8 @@ def test_a_selector_that_does_not_parse_is_refused_in_the_words_of_go(selector: 
         ("app notin (web)", False),
         ("none notin (web)", True),
         ("empty=", True),
+        ("empty==", True),
+        ("empty!=", False),
         ("empty", True),
         ("none=", False),
         ("app in (in,notin)", False),

@@ -60,9 +60,7 @@ def _tokens(text: str) -> Iterator[Token]:
             yield _END, ""
             return
         if text[at] in _SPECIAL:
-            end = at + 1
-            while end < len(text) and text[at : end + 1] in _LONG:
-                end += 1
+            end = at + 1 + (text[at : at + 2] in _LONG)
             yield text[at:end], text[at:end]
         else:
             end = at
