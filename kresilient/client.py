@@ -149,17 +149,21 @@ class Client:
         return self
 
     async def close(self, *, drain: bool = False, timeout: float = 10.0) -> None:
-        """Close every informer, end every task, close the connections. Idempotent.
+        """Close every informer, end every task, close the connections. Idempotent: a second call waits until
+        what the first one ended is done, at most *timeout* seconds.
 
         With *drain*, handlers get what is pending first, within *timeout* seconds. Raises `LifecycleError`
         from another event loop; nothing has changed then. Cancelled: all that is left is cancelled and the
         connections are closed all the same.
         """
+        own = asyncio.current_task()  # a handler may close the client that runs it
         if self._closed:
+            if left := [task for task in self._tasks if task is not own]:
+                self._check_loop()
+                await asyncio.wait(left, timeout=timeout)
             return
         self._check_loop()
         self._closed = True
-        own = asyncio.current_task()  # a handler may close the client that runs it
         try:
             handles = tuple(self._handles)
             await asyncio.gather(
