@@ -40,6 +40,9 @@ def test_merge_patch(spec: Any, patch: Any, expected: Any) -> None:
         ([{"op": "move", "from": "/spec/m/x~1y", "path": "/spec/n"}], {"l": [1, 2], "m": {}, "n": 1}),
         ([{"op": "copy", "from": "/spec/l", "path": "/spec/m"}], {"l": [1, 2], "m": [1, 2]}),
         ([{"op": "test", "path": "/spec/l/0", "value": 1}], {"l": [1, 2], "m": {"x/y": 1}}),
+        ([{"op": "add", "path": "/spec/l/-1", "value": 3}], {"l": [1, 2, 3], "m": {"x/y": 1}}),
+        ([{"op": "remove", "path": "/spec/l/-2"}], {"l": [2], "m": {"x/y": 1}}),
+        ([{"op": "replace", "path": "/spec/l/-1", "value": 3}], {"l": [1, 3], "m": {"x/y": 1}}),
     ],
 )
 def test_json_patch(operations: Any, expected: Any) -> None:
@@ -52,8 +55,15 @@ def test_json_patch(operations: Any, expected: Any) -> None:
         {"op": "test", "path": "/spec/a", "value": 2},
         {"op": "remove", "path": "/spec/none"},
         {"op": "replace", "path": "/spec/l/5", "value": 1},
-        {"op": "add", "path": "/spec/l/-1", "value": 1},
+        {"op": "add", "path": "/spec/l/-2", "value": 1},
         {"op": "add", "path": "/spec/l/5", "value": 1},
+        {"op": "add", "path": "/spec/l/one", "value": 1},
+        {"op": "add", "path": 1, "value": 1},
+        {"op": "copy", "path": "/spec/b", "from": None},
+        {"op": "move", "path": "/spec/b", "from": "/spec/a/0"},
+        {"op": "remove", "path": "/metadata/name/0"},
+        {"op": "test", "path": "/spec/a", "value": True},
+        {"op": "test", "path": "/spec/a", "value": 1.0},
         {"op": "add", "path": "spec", "value": 1},
         {"op": "explode", "path": "/spec"},
         {"op": "add", "path": "/spec/x"},
@@ -177,3 +187,53 @@ def test_a_strategic_patch_of_a_wrong_form_is_refused(patch: Any, code: int, wor
     with pytest.raises(Refused, match=words) as refused:
         patched({"containers": [{"name": "c"}], "nodeSelector": {"a": "1"}}, {"spec": patch}, "strategic")
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize("operations", [[1], [None], [[]], {}, "a"])
+def test_a_json_patch_is_a_list_of_objects(operations: Any) -> None:
+    with pytest.raises(Refused) as refused:
+        patched({}, operations, "json")
+    assert refused.value.code == 400
+
+
+def test_a_json_patch_has_ten_thousand_operations_at_the_most() -> None:
+    test = {"op": "test", "path": "/spec/a", "value": 1}
+    assert patched({"a": 1}, [test] * 10_000, "json") == {"a": 1}
+    with pytest.raises(Refused) as refused:
+        patched({"a": 1}, [test] * 10_001, "json")
+    assert refused.value.code == 413
+
+
+def test_of_list_elements_with_one_merge_key_the_first_is_patched() -> None:
+    ports = [{"containerPort": 53, "protocol": "UDP"}, {"containerPort": 53, "protocol": "TCP"}]
+    made = patched(
+        {"containers": [{"name": "a", "ports": ports}]},
+        {"spec": {"containers": [{"name": "a", "ports": [{"containerPort": 53, "name": "dns"}]}]}},
+        "strategic",
+    )
+    assert made["containers"][0]["ports"] == [{**ports[0], "name": "dns"}, ports[1]]
+
+
+@pytest.mark.parametrize("kept", [[{}], [1], "a", {}])
+def test_the_keys_that_a_strategic_patch_retains_are_texts(kept: Any) -> None:
+    with pytest.raises(Refused) as refused:
+        patched({}, {"spec": {"$retainKeys": kept}}, "strategic")
+    assert refused.value.code == 400
+
+
+def test_a_strategic_patch_of_a_long_list_takes_time_in_proportion_to_it() -> None:
+    class Name(str):
+        compared = 0
+        __hash__ = str.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            Name.compared += 1
+            return str.__eq__(self, other)
+
+    def env() -> list[dict[str, Any]]:
+        return [{"name": Name(f"n{number}"), "value": "1"} for number in range(500)]
+
+    held = {"containers": [{"name": "a", "env": env()}]}
+    patch = {"spec": {"containers": [{"name": "a", "env": env()[::-1]}]}}
+    assert len(patched(held, patch, "strategic")["containers"][0]["env"]) == 500
+    assert Name.compared < 20_000

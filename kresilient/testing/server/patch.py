@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
+from . import wire
 from .kinds import ApiResource
-from .statuses import bad_request, unprocessable
+from .statuses import bad_request, too_large, unprocessable
 from .strategic import strategic_merge
 
 __all__ = ["applied", "merged"]
+
+MOST_OPERATIONS: Final = 10_000
+"""How many operations a JSON patch may have (`maxJSONPatchOperations`)."""
 
 
 def applied(resource: ApiResource, obj: dict[str, Any], patch: Any, kind: str) -> dict[str, Any]:
@@ -56,7 +61,15 @@ def _operations(doc: Any, operations: Any) -> Any:
             f"error decoding patch: json: cannot unmarshal {_go_type(operations)} into Go value of type "
             "[]handlers.jsonPatchOp"
         )
+    if len(operations) > MOST_OPERATIONS:
+        raise too_large(
+            f"The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {len(operations)}"
+        )
     for one in operations:
+        if not isinstance(one, dict):
+            raise bad_request(
+                f"json: cannot unmarshal {_go_type(one)} into Go value of type jsonpatch.Operation"
+            )
         try:
             doc = _operate(doc, one)
         except (KeyError, IndexError, TypeError, ValueError):
@@ -84,27 +97,32 @@ def _operate(doc: Any, one: Mapping[str, Any]) -> Any:
         case "copy":
             return _add(doc, path, copy.deepcopy(_get(doc, _pointer(one["from"]))))
         case "test":
-            if _get(doc, path) != one["value"]:
+            if wire.encode_sorted(_get(doc, path)) != wire.encode_sorted(one["value"]):  # true is not 1
                 raise ValueError("test failed")
             return doc
     raise ValueError(one["op"])
 
 
-def _pointer(text: str) -> list[str]:
+def _pointer(text: Any) -> list[str]:
     if text == "":
         return []
-    if not text.startswith("/"):
+    if not isinstance(text, str) or not text.startswith("/"):
         raise ValueError(text)
     return [part.replace("~1", "/").replace("~0", "~") for part in text[1:].split("/")]
 
 
 def _index(parent: Any, part: str) -> Any:
-    if not isinstance(parent, list):
-        return part
-    index = int(part)
-    if index < 0 or (part != "0" and part.startswith("0")):
+    """Where *part* points in *parent*; a negative index counts from the end, as evanphx/json-patch has it."""
+    return _place(part, len(parent)) if isinstance(parent, list) else part
+
+
+def _place(part: str, size: int) -> int:
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", part):
         raise ValueError(part)
-    return index
+    index = int(part)
+    if not -size <= index < size:
+        raise IndexError(part)
+    return index % size
 
 
 def _get(doc: Any, path: list[str]) -> Any:
@@ -115,6 +133,8 @@ def _get(doc: Any, path: list[str]) -> Any:
 
 def _take(doc: Any, path: list[str]) -> Any:
     parent = _get(doc, path[:-1])
+    if not isinstance(parent, dict | list):
+        raise TypeError(path)
     return parent.pop(_index(parent, path[-1]))
 
 
@@ -123,10 +143,7 @@ def _add(doc: Any, path: list[str], value: Any) -> Any:
         return value
     parent, last = _get(doc, path[:-1]), path[-1]
     if isinstance(parent, list):
-        index = len(parent) if last == "-" else _index(parent, last)
-        if index > len(parent):
-            raise IndexError(last)
-        parent.insert(index, value)
+        parent.insert(len(parent) if last == "-" else _place(last, len(parent) + 1), value)
     elif isinstance(parent, dict):
         parent[last] = value
     else:

@@ -257,8 +257,8 @@ def too_old(version: int, oldest: int) -> Refused:
     return expired(f"too old resource version: {version} ({oldest})")
 
 
-def too_large() -> Refused:
-    return Refused(413, "RequestEntityTooLarge", "Request entity too large: limit is 3145728")
+def too_large(why: str = "limit is 3145728") -> Refused:
+    return Refused(413, "RequestEntityTooLarge", f"Request entity too large: {why}")
 
 
 def unsupported_media_type(accepted: Sequence[str]) -> Refused:

@@ -79,7 +79,8 @@ def _retain(result: dict[str, Any], patch: Mapping[str, Any]) -> None:
     if kept is None:
         return
     said = {key for key, value in patch.items() if key != _RETAIN and value is not None}
-    if not isinstance(kept, list) or not said <= set(kept):
+    texts = isinstance(kept, list) and all(isinstance(one, str) for one in kept)
+    if not texts or not said <= set(kept):
         raise bad_request("invalid patch format of retainKeys")
     for key in result.keys() - set(kept):
         del result[key]
@@ -90,36 +91,40 @@ def _retain(result: dict[str, Any], patch: Mapping[str, Any]) -> None:
 
 def _merge_list(field: Field, held: list[Any], patch: list[Any]) -> list[Any]:
     if not any(isinstance(one, dict) for one in [*held, *patch]):
-        both = list(dict.fromkeys([*held, *patch]))
+        both = list({_hashable(one): one for one in [*held, *patch]}.values())
         return _arranged(both, patch, held, lambda one: one)
     key = field.merge_key
     element = field.type.element if isinstance(field.type, List) else DEDUCED
     if any(isinstance(one, dict) and one.get(_PATCH) == "replace" for one in patch):
         return [_bare(one) for one in patch if not (isinstance(one, dict) and _PATCH in one)]
-    merged = list(held)
+    gone = {_identity(key, one) for one in patch if isinstance(one, dict) and one.get(_PATCH) == "delete"}
+    merged = [one for one in held if not isinstance(one, dict) or _hashable(one.get(key)) not in gone]
+    places: dict[Any, int] = {}
+    for at, one in enumerate(merged):
+        if isinstance(one, dict):
+            places.setdefault(_hashable(one.get(key)), at)  # of equal ones the first is meant
     wanted = []
     for one in patch:
-        at = _place(merged, key, one)
+        named = _identity(key, one)
         if one.get(_PATCH) == "delete":
-            if at is not None:
-                del merged[at]
             continue
         wanted.append(one)
-        if at is None:
-            merged.append(_bare(one))
+        if named in places:
+            merged[places[named]] = _merge_map(element, merged[places[named]], one)
         else:
-            merged[at] = _merge_map(element, merged[at], one)
-    return _arranged(merged, wanted, held, lambda one: one.get(key))
+            places[named] = len(merged)
+            merged.append(_bare(one))
+    return _arranged(merged, wanted, held, lambda one: one.get(key) if isinstance(one, dict) else one)
 
 
-def _place(items: list[Any], key: str, one: Any) -> int | None:
-    """Where the element that *one* is about stands."""
+def _identity(key: str, one: Any) -> Any:
+    """What the element *one* is told apart by. Raises `Refused` (500) where it does not say."""
     if not isinstance(one, dict) or one.get(key) is None:
         # In Go's own words, which print a map as no JSON does.
         shown = " ".join(f"{name}:{value}" for name, value in one.items()) if isinstance(one, dict) else one
         message = f"map: map[{shown}] does not contain declared merge key: {key}"
         raise Refused(500, "InternalError", f"Internal error occurred: {message}", details={})
-    return next((at for at, item in enumerate(items) if item.get(key) == one[key]), None)
+    return _hashable(one[key])
 
 
 def _set_order(field: Field, result: dict[str, Any], before: Mapping[str, Any], key: str, order: Any) -> None:
@@ -144,26 +149,31 @@ def _arranged(
 
     One of the others goes before the first wanted one that stood behind it.
     """
-    asked = [identity(one) for one in wanted]
+    asked: dict[Any, int] = {}
+    for at, one in enumerate(wanted):
+        asked.setdefault(_hashable(identity(one)), at)
     places = {_hashable(identity(one)): at for at, one in reversed(list(enumerate(held)))}
-    named = sorted(
-        (one for one in items if identity(one) in asked), key=lambda one: asked.index(identity(one))
-    )
+    keyed = [(_hashable(identity(one)), one) for one in items]
+    named = sorted((one for one in keyed if one[0] in asked), key=lambda one: asked[one[0]])
     others = sorted(
-        (one for one in items if identity(one) not in asked),
-        key=lambda one: places.get(_hashable(identity(one)), len(held)),
+        (one for one in keyed if one[0] not in asked), key=lambda one: places.get(one[0], len(held))
     )
     result = []
-    while named and others:
-        mine = places.get(_hashable(identity(others[0])))
-        theirs = places.get(_hashable(identity(named[0])))
-        before = mine is not None and theirs is not None and mine < theirs
-        result.append((others if before else named).pop(0))
-    return result + named + others
+    left = right = 0
+    while left < len(named) and right < len(others):
+        theirs, mine = places.get(named[left][0]), places.get(others[right][0])
+        if mine is not None and theirs is not None and mine < theirs:
+            result.append(others[right])
+            right += 1
+        else:
+            result.append(named[left])
+            left += 1
+    return [one for _, one in result + named[left:] + others[right:]]
 
 
 def _hashable(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | bool) or value is None else repr(value)
+    """What stands for *value* as a key: true is not 1."""
+    return (type(value), value if isinstance(value, str | int | float | bool) else repr(value))
 
 
 def _bare(value: Any) -> Any:
