@@ -117,6 +117,15 @@ def test_bytes_are_base64() -> None:
         decoded(secret, {"data": {"k": "not base64!"}})
 
 
+def test_the_zero_time_is_no_time() -> None:
+    assert pod({"metadata": {"creationTimestamp": "0001-01-01T00:00:00Z"}})["metadata"] == {}
+
+
+def test_a_port_is_a_number_of_32_bits() -> None:
+    with pytest.raises(DecodeFault, match="cannot unmarshal number 2147483648 into Go value of type int32"):
+        decoded(builtin_types()[SERVICE], {"spec": {"ports": [{"targetPort": 2**31}]}})
+
+
 def test_a_port_is_a_number_or_a_name() -> None:
     service = builtin_types()[SERVICE]
     ports = [{"port": 80, "targetPort": "web"}, {"port": 81, "targetPort": 8081}]

@@ -24,6 +24,8 @@ _RFC3339: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)\Z",
     re.ASCII,
 )
+_ZERO_TIME: Final = datetime(1, 1, 1, tzinfo=UTC)
+"""What Go takes for no time at all."""
 _LIMITS: Final = {"int32": 2**31, "int64": 2**63}
 
 
@@ -196,7 +198,9 @@ def _time(*, micro: bool) -> Callable[[Any, _Context], str | None]:
             moment = datetime.fromisoformat(f"{found[1]}T{found[2]}.{fraction}{zone}").astimezone(UTC)
         except (ValueError, OverflowError):
             raise fault from None
-        return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ" if micro else "%Y-%m-%dT%H:%M:%SZ")
+        if moment == _ZERO_TIME:
+            return None
+        return moment.replace(tzinfo=None).isoformat(timespec="microseconds" if micro else "seconds") + "Z"
 
     return time
 
@@ -215,6 +219,8 @@ def _int_or_string(value: Any, context: _Context) -> int | str:
         return value
     if isinstance(value, bool) or not isinstance(value, int):
         raise DecodeFault(f"json: cannot unmarshal {_found(value)} into Go value of type int32")
+    if not -_LIMITS["int32"] <= value < _LIMITS["int32"]:
+        raise DecodeFault(f"json: cannot unmarshal number {value} into Go value of type int32")
     return value
 
 
