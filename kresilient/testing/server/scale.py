@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from . import wire
 from .kinds import ApiResource
-from .statuses import internal_error, unknown_resource
+from .ownership.typed import check
+from .statuses import bad_request, internal, internal_error, unknown_resource, unpatchable
 from .storage import Stored
+from .types.decode import DecodeFault, decoded
+from .types.schema import Struct, builtin_types
 
 __all__ = ["applied", "base", "config", "view"]
 
@@ -44,11 +48,23 @@ def base(resource: ApiResource, stored: Stored) -> dict[str, Any]:
     }
 
 
-def applied(resource: ApiResource, stored: Stored, scale: Mapping[str, Any]) -> dict[str, Any]:
-    """The object of *stored* with the replicas that *scale* asks for, and its version as precondition."""
+def applied(
+    resource: ApiResource, stored: Stored, scale: Mapping[str, Any], *, patched: bool = False
+) -> dict[str, Any]:
+    """The object of *stored* with the replicas that *scale* asks for, and its version as precondition.
+
+    *patched* tells that a patch made *scale*. Raises `Refused`: 400 for a value of a wrong type, 422 where a
+    patch made it.
+    """
     paths = resource.scale
     if paths is None:
         raise unknown_resource()
+    try:
+        decoded(_scale(), scale)
+    except DecodeFault as fault:
+        if patched:
+            raise unpatchable(wire.encode_sorted(scale).decode(), str(fault)) from None
+        raise bad_request(f'Scale in version "v1" cannot be handled as a Scale: {fault}') from None
     obj = stored.decode()
     version = (scale.get("metadata") or {}).get("resourceVersion")
     if version:
@@ -62,10 +78,17 @@ def applied(resource: ApiResource, stored: Stored, scale: Mapping[str, Any]) -> 
 
 
 def config(resource: ApiResource, scale: Any) -> dict[str, Any]:
-    """The part of an object that an applied Scale stands for."""
+    """The part of an object that an applied Scale stands for.
+
+    Raises `Refused`: 400 for what is no object, 500 for a value of a wrong type, as of any that is applied.
+    """
     paths = resource.scale
-    if paths is None or not isinstance(scale, dict):
+    if paths is None:
         raise unknown_resource()
+    if not isinstance(scale, dict):
+        raise bad_request("error decoding YAML: not an object")
+    if fault := next(check(_scale(), scale), None):
+        raise internal(f"failed to create typed patch object (autoscaling/v1, Kind=Scale): {fault}")
     metadata = {
         name: value
         for name, value in (scale.get("metadata") or {}).items()
@@ -80,6 +103,10 @@ def config(resource: ApiResource, scale: Any) -> dict[str, Any]:
             place = place.setdefault(name, {})
         place[last] = replicas
     return made
+
+
+def _scale() -> Struct:
+    return builtin_types()["io.k8s.api.autoscaling.v1.Scale"]
 
 
 def _at(obj: Any, path: str) -> Any:

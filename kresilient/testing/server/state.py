@@ -340,7 +340,7 @@ class ApiState:
             base = {"apiVersion": resource.api_version, "kind": resource.kind, **seen.decode()}
         changed = patches.applied(resource, base, patch, kind)
         if subresource == "scale":
-            changed = scales.applied(resource, seen, changed)
+            changed = scales.applied(resource, seen, changed, patched=True)
         read = read_object(resource, changed, write, patched=True)
         if not subresource:
             same_uid(resource, old, read)
