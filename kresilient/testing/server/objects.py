@@ -51,6 +51,15 @@ _SERVER_SET: Final = (
     "generation",
     "selfLink",
 )
+_KEYED_BY_GROUP: Final = ("apiextensions.k8s.io", "apiregistration.k8s.io")
+_KEYED_OTHERWISE: Final = {
+    ("", "endpoints"): "services/endpoints",
+    ("", "nodes"): "minions",
+    ("", "replicationcontrollers"): "controllers",
+    ("", "services"): "services/specs",
+    ("networking.k8s.io", "ingresses"): "ingress",
+}
+"""`SpecialDefaultResourcePrefixes` of the server."""
 _SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 
 
@@ -429,7 +438,7 @@ def _same_object(
         )
     uid = metadata.get("uid")
     if uid and uid != before["uid"]:
-        key = "/".join(filter(None, ("/registry", resource.storage[0], resource.plural, stored.key)))
+        key = f"{_storage_prefix(resource)}/{stored.key}"
         raise conflict(
             resource,
             before["name"],
@@ -443,6 +452,13 @@ def _same_object(
         said = "Invalid value: 0: must be specified for an update"
         cause = ("FieldValueInvalid", said, "metadata.resourceVersion")
         raise invalid(resource, before["name"], cause, kind=resource.plural)
+
+
+def _storage_prefix(resource: ApiResource) -> str:
+    """Below which key etcd holds the objects of *resource*: of a built-in kind mostly without the group."""
+    if resource.custom or resource.group in _KEYED_BY_GROUP:
+        return f"/registry/{resource.group}/{resource.plural}"
+    return f"/registry/{_KEYED_OTHERWISE.get(resource.storage, resource.plural)}"
 
 
 def same_uid(resource: ApiResource, stored: Stored, obj: Mapping[str, Any]) -> None:
