@@ -22,7 +22,7 @@ from ..kinds import ApiResource
 from ..objects import timestamp
 from ..state import ApiState
 from ..statuses import bad_request, conflict, invalid
-from ..types.decode import decoded
+from ..types.decode import DecodeFault, decoded
 from ..types.schema import builtin_types
 from ..users import AUTHENTICATED, User, service_account_groups, service_account_name
 
@@ -49,13 +49,19 @@ class ServiceAccountTokens:
     ) -> dict[str, Any]:
         """The TokenRequest *body* with its token, for the ServiceAccount *name*.
 
-        Raises `Refused`: 404 for an account or an object that is not there, 400 for one of a kind that no
-        token is bound to or of another account, 409 for one with another uid, 422 for how long it is good.
+        Raises `Refused`: 404 for an account or an object that is not there, 400 for a value of a wrong type,
+        an object of a kind that no token is bound to or of another account, 409 for one with another uid,
+        422 for how long it is good.
         """
         account = self._state.get(resource, f"{namespace}/{name}")
         struct = builtin_types().of_kind("authentication.k8s.io", "v1", "TokenRequest")
         assert struct is not None, "the table of types has it"
-        request = decoded(struct, body)
+        try:
+            request = decoded(struct, body)
+        except DecodeFault as fault:
+            raise bad_request(
+                f'TokenRequest in version "v1" cannot be handled as a TokenRequest: {fault}'
+            ) from None
         spec = request["spec"]
         seconds = spec.get("expirationSeconds") or 3600
         if not _LEAST <= seconds <= _MOST:
