@@ -49,7 +49,8 @@ format: $(STAMP)
 	@$(BIN)/python -m ruff check --fix .
 
 bench: $(STAMP)
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks sync
+	@$(BIN)/python -m benchmarks scale
 
 clean:
 	rm -rf $(VENV) demo-report.html demo.json

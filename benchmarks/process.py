@@ -67,19 +67,29 @@ def measured(*arguments: str, timeout: float) -> dict[str, Any]:
 
 
 class Server:
-    """The embedded API server with *pods* seeded pods, in a process of its own, as a context manager."""
+    """A server in a process of its own, as a context manager: this Python with *arguments*, within *patience*
+    seconds until it listens."""
 
-    def __init__(self, pods: int) -> None:
-        self._pods = pods
+    def __init__(self, *arguments: str, patience: float) -> None:
+        self._arguments = arguments
+        self._patience = patience
         self._process: subprocess.Popen[str] | None = None
         self.url = ""
 
+    @classmethod
+    def seeded(cls, pods: int) -> Self:
+        """The fake API server with *pods* seeded pods."""
+        options = ("--exit-with-stdin", "--port", "0", "--seed-pods", str(pods))
+        return cls("-m", "kresilient.cli", "fake-apiserver", *options, patience=30 + pods / 500)
+
+    @classmethod
+    def bare(cls, size: int) -> Self:
+        """aiohttp, which answers everything with *size* bytes."""
+        return cls("-m", "benchmarks.bare_server", str(size), patience=30)
+
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            (
-                *(sys.executable, "-m", "kresilient.cli", "fake-apiserver", "--exit-with-stdin"),
-                *("--port", "0", "--seed-pods", str(self._pods)),
-            ),
+            (sys.executable, *self._arguments),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=_ROOT,
@@ -87,7 +97,7 @@ class Server:
             text=True,
         )
         assert self._process.stdout is not None
-        deadline = threading.Timer(30 + self._pods / 500, self._process.kill)
+        deadline = threading.Timer(self._patience, self._process.kill)
         deadline.start()
         try:
             line = self._process.stdout.readline().strip()
@@ -124,6 +134,11 @@ class Server:
             return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
         return 0.0
 
+    def memory_mb(self, *, peak: bool = False) -> float:
+        """The memory that the server holds, or ever held, in MB (10⁶ bytes); 0 where there is no /proc."""
+        assert self._process is not None
+        return _memory_mb(f"/proc/{self._process.pid}/status", "VmHWM:" if peak else "VmRSS:")
+
 
 # --- within a measured process -----------------------------------------------------------------------
 
@@ -141,12 +156,18 @@ def end_with_stdin() -> None:
 
 def peak_rss_mb() -> float:
     """The most memory this process ever held, in MB (10⁶ bytes)."""
-    with suppress(OSError):  # not ru_maxrss: across exec it inherits the peak of the parent
-        for line in Path("/proc/self/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024 / 1e6
+    if found := _memory_mb("/proc/self/status", "VmHWM:"):  # across exec ru_maxrss inherits the parent's peak
+        return found
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def _memory_mb(path: str, field: str) -> float:
+    with suppress(OSError):
+        for line in Path(path).read_text().splitlines():
+            if line.startswith(field):
+                return int(line.split()[1]) * 1024 / 1e6
+    return 0.0
 
 
 class Clock:

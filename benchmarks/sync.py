@@ -6,17 +6,14 @@ after the other: kresilient's informer, kubernetes_asyncio's typed list, and the
 
 from __future__ import annotations
 
-import os
-import platform
-import sys
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from statistics import median
 from typing import Any, Final
 
 from .process import BenchmarkFailed, Server, measured
+from .report import Row, machine, progress
 
-__all__ = ["Report", "Row", "compare"]
+__all__ = ["Report", "compare"]
 
 KRESILIENT: Final = "kresilient"
 TYPED: Final = "kubernetes_asyncio"
@@ -24,20 +21,6 @@ FLOOR: Final = "floor"
 
 _REPEATS: Final = 3
 """How often the two quick sides run in each round, around one run of the slow one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One claim: *value* has to stay below *limit*."""
-
-    claim: str
-    value: float
-    limit: float
-    unit: str = ""
-
-    @property
-    def met(self) -> bool:
-        return self.value < self.limit
 
 
 @dataclass(slots=True)
@@ -62,6 +45,24 @@ class Report:
     def middle(self, side: str, figure: str) -> float:
         return median(float(sample[figure]) for sample in self.samples[side])
 
+    def table(self) -> str:
+        """The figures, for people."""
+        about = ", ".join(f"{name} {value}" for name, value in self.machine.items())
+        lines = [f"{self.pods:,} pods; medians, with the least and the most where they differ", about, ""]
+        lines.append(f"{'':<20}{'runs':>5}" + "".join(f"{title:>24}" for title, _, _ in _COLUMNS))
+        for side, samples in self.samples.items():
+            cells = [
+                _cell([sample[figure] / (1e6 if figure == "bytes" else 1) for sample in samples], form)
+                for _, figure, form in _COLUMNS
+            ]
+            lines.append(f"{side:<20}{len(samples):>5}" + "".join(f"{cell:>24}" for cell in cells))
+        lines.append("")
+        for row in self.rows:
+            form = ",.0f" if row.unit else ".4f"
+            value, limit = (f"{number:{form}} {row.unit}".rstrip() for number in (row.value, row.limit))
+            lines.append(f"{'met' if row.met else 'not met':<9}{row.claim}: {value}, allowed {limit}")
+        return "\n".join(lines)
+
     def as_dict(self) -> dict[str, Any]:
         rows = [{**asdict(row), "met": row.met} for row in self.rows]
         return {"pods": self.pods, "rounds": self.rounds, "machine": self.machine, "rows": rows} | {
@@ -74,14 +75,14 @@ def compare(*, pods: int, rounds: int) -> Report:
 
     Raises `BenchmarkFailed` where a side fails, or does not hold the pods that the server has.
     """
-    report = Report(pods, rounds, _machine())
-    _progress(f"seeding a server with {pods:,} pods")
-    with Server(pods) as server:
+    report = Report(pods, rounds, machine("aiohttp", "kubernetes-asyncio", "msgspec"))
+    progress(f"seeding a server with {pods:,} pods")
+    with Server.seeded(pods) as server:
         for number in range(1, rounds + 1):
             for side in (FLOOR, KRESILIENT, TYPED, *(FLOOR, KRESILIENT) * (_REPEATS - 1)):
                 sample = _run(side, server, pods)
                 report.samples.setdefault(side, []).append(sample)
-                _progress(
+                progress(
                     f"round {number}/{rounds}: {side:<18} {sample['sync_s']:8.2f} s"
                     f" {sample['peak_rss_mb']:8,.0f} MB"
                 )
@@ -114,15 +115,15 @@ def _rows(report: Report) -> list[Row]:
     ]
 
 
-def _machine() -> dict[str, Any]:
-    packages = ("aiohttp", "kubernetes-asyncio", "msgspec")
-    return {
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cpus": os.cpu_count(),
-        **{package: version(package) for package in packages},
-    }
+_COLUMNS = (
+    ("sync s", "sync_s", ",.2f"),
+    ("client CPU s", "cpu_s", ",.2f"),
+    ("server CPU s", "server_cpu_s", ",.2f"),
+    ("peak MB", "peak_rss_mb", ",.0f"),
+    ("body MB", "bytes", ",.0f"),
+)
 
 
-def _progress(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+def _cell(values: list[float], form: str) -> str:
+    middle, least, most = (f"{value:{form}}" for value in (median(values), min(values), max(values)))
+    return middle if least == most else f"{middle} ({least}–{most})"

@@ -351,3 +351,29 @@ def test_a_failing_commit_leaves_no_trace(state: ApiState, pods: ApiResource) ->
     assert state.version == version
     assert list(state.collection(pods).objects) == ["default/a"]
     assert watch.take() == b""
+
+
+class Repeating(Random):
+    """Makes up every name twice."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.names = 0
+
+    def choices(self, population: Any, *_: Any, k: int = 1, **__: Any) -> list[str]:
+        self.names += 1
+        return [population[(self.names - 1) // 2]] * k
+
+
+def test_a_generated_name_that_is_taken_is_made_up_anew() -> None:
+    state = ApiState(random=Repeating())
+    maps = state.resources.parse("v1/configmaps")
+    made = [state.create(maps, {"metadata": {"generateName": "x-"}}, namespace="default") for _ in range(3)]
+    assert [stored.name for stored in made] == ["x-bbbbb", "x-ccccc", "x-ddddd"]
+
+
+def test_a_name_that_is_given_and_taken_is_not_made_up_anew(state: ApiState) -> None:
+    maps = state.resources.parse("v1/configmaps")
+    state.create(maps, {"metadata": {"name": "a"}}, namespace="default")
+    with pytest.raises(Refused, match="already exists"):
+        state.create(maps, {"metadata": {"name": "a", "generateName": "x-"}}, namespace="default")

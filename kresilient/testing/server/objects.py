@@ -7,7 +7,7 @@ What depends on one kind is in `builtin`, for custom resources in their schema.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from random import Random
 from typing import Any, Final
@@ -60,6 +60,8 @@ _KEYED_OTHERWISE: Final = {
     ("networking.k8s.io", "ingresses"): "ingress",
 }
 """`SpecialDefaultResourcePrefixes` of the server."""
+_TRIES: Final = 8
+"""How often the server makes up a name, where that is taken (KEP-4420)."""
 _SUFFIX_ALPHABET: Final = "bcdfghjklmnpqrstvwxz2456789"
 
 
@@ -136,8 +138,9 @@ def read_object(
         write.warnings += faults
     if resource.custom:
         return read
+    before = wire.encode(read)
     default(resource, read)
-    return ordered(resource, read)
+    return read if wire.encode(read) == before else ordered(resource, read)
 
 
 def _unreadable(resource: ApiResource, obj: Mapping[str, Any], why: str, *, patched: bool) -> Refused:
@@ -188,13 +191,15 @@ def new_object(
     random: Random,
     serial: int,
     lookup: admission.Lookup,
+    taken: Callable[[str], bool],
     write: Write,
     managers: Managers | None = None,
 ) -> dict[str, Any]:
     """The object that a create of *obj* makes, all but its resource version.
 
-    *obj* is as `read_object` returns it. *serial* and *lookup* are what `strategy` and `admission` ask for.
-    *managers* are given where an apply has found them already.
+    *obj* is as `read_object` returns it. *serial* and *lookup* are what `strategy` and `admission` ask for,
+    *taken* tells whether a generated name is there already. *managers* are given where an apply has found
+    them.
 
     Raises `Refused`: 422 for what breaks a rule, 400 for another namespace, 500 for a resource version.
     """
@@ -220,7 +225,7 @@ def new_object(
             time=timestamp(now),
         )
     metadata["managedFields"] = managers.written()
-    _name(resource, metadata, random)
+    _name(resource, metadata, random, taken)
     for key in ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink"):
         metadata.pop(key, None)
     metadata["uid"] = str(uuid.UUID(int=random.getrandbits(128), version=4))
@@ -237,7 +242,9 @@ def new_object(
     return made
 
 
-def _name(resource: ApiResource, metadata: dict[str, Any], random: Random) -> None:
+def _name(
+    resource: ApiResource, metadata: dict[str, Any], random: Random, taken: Callable[[str], bool]
+) -> None:
     name = metadata.get("name")
     if not name:
         base = metadata.get("generateName")
@@ -247,7 +254,11 @@ def _name(resource: ApiResource, metadata: dict[str, Any], random: Random) -> No
                 "",
                 ("FieldValueRequired", "Required value: name or generateName is required", "metadata.name"),
             )
-        name = base[:58] + "".join(random.choices(_SUFFIX_ALPHABET, k=5))
+        name = ""
+        for _ in range(_TRIES):
+            name = base[:58] + "".join(random.choices(_SUFFIX_ALPHABET, k=5))
+            if not taken(name):
+                break
         metadata["name"] = name
     if faults := list(name_rule(resource)(name)):
         raise invalid(resource, name, *(invalid_value("metadata.name", name, fault) for fault in faults))

@@ -234,6 +234,7 @@ class ApiState:
         managers: Managers | None,
     ) -> Stored:
         self._check_namespace(resource, namespace, obj)
+        within = namespace if resource.namespaced else None
         made = new_object(
             resource,
             obj,
@@ -242,11 +243,12 @@ class ApiState:
             random=self.random,
             serial=self.version,
             lookup=self._lookup,
+            taken=lambda name: join_key(within, name) in self.collection(resource).objects,
             write=write,
             managers=managers,
         )
         made = self._admitted(resource, made, None, "", write)
-        key = join_key(namespace if resource.namespaced else None, made["metadata"]["name"])
+        key = join_key(within, made["metadata"]["name"])
         if key in self.collection(resource).objects:
             raise already_exists(resource, made["metadata"]["name"])
         if write.dry_run:
