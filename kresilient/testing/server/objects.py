@@ -176,7 +176,9 @@ def managers_of(metadata: Mapping[str, Any]) -> Managers:
 def not_written_by(resource: ApiResource, subresource: str) -> FieldSet:
     """The fields that a write to *subresource* cannot change, and so gives nobody (`GetResetFields`)."""
     if subresource in ("status", "approval"):
-        return FieldSet({"f:spec", "f:metadata"})
+        if (kept := strategy.status_keeps(resource, subresource)) == strategy.METADATA:
+            return FieldSet({"f:spec", "f:metadata"})
+        return FieldSet({"f:spec"}, {"f:metadata": FieldSet(f"f:{name}" for name in kept)})
     if resource.has_status and subresource == "":
         return FieldSet({"f:status"})
     return FieldSet()
@@ -284,8 +286,9 @@ def updated(
 ) -> dict[str, Any]:
     """What writing *obj* over *stored* leaves, all but its resource version.
 
-    *obj* is as `read_object` returns it. A write to `status` changes the status alone, one to `approval` the
-    conditions in it, and any other everything but the status (where the resource has that subresource);
+    *obj* is as `read_object` returns it. A write to `status` changes the status, and of the metadata
+    what the kind lets it (`strategy.status_keeps`); one to `approval` changes the conditions in it, and any
+    other everything but the status (where the resource has that subresource);
     `"all"` changes both, which no request can, but a test may. *managers* are given where an apply has found
     them already.
 
@@ -301,7 +304,9 @@ def updated(
         owned = before.get("managedFields") or []
     if subresource in ("status", "approval"):
         changed = {key: value for key, value in old.items() if key != "status"}
-        changed["metadata"] = {**before, "managedFields": owned}
+        if not write.trusted:
+            _not_marked(resource, before, metadata)
+        changed["metadata"] = _beside_status(resource, subresource, before, metadata, owned)
         if subresource == "approval":
             changed["status"] = _approved(old, obj, now)
         elif obj.get("status") is not None:
@@ -332,9 +337,26 @@ def updated(
         changed["spec"] = obj.get("spec") or {}
     if not write.trusted:
         check_update(resource, old, changed, subresource=subresource)
-    if resource.has_generation and _body(resource, changed) != _body(resource, old):
+    desired = _body(resource, changed) != _body(resource, old)
+    if resource.has_generation and (desired or strategy.annotations_count(resource, before, metadata)):
         metadata["generation"] = before.get("generation", 0) + 1
     return changed
+
+
+def _beside_status(
+    resource: ApiResource,
+    subresource: str,
+    before: Mapping[str, Any],
+    metadata: Mapping[str, Any],
+    owned: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """The metadata after a write of the status: of most built-in kinds it changes what is a client's too."""
+    kept = strategy.status_keeps(resource, subresource)
+    given = [name for name in strategy.METADATA if name not in kept]
+    made = {name: value for name, value in before.items() if name not in given}
+    made |= {name: metadata[name] for name in given if metadata.get(name)}
+    _finalizers_may_change(resource, before, made)
+    return {**made, "managedFields": owned}
 
 
 def _approved(old: Mapping[str, Any], obj: Mapping[str, Any], now: float) -> dict[str, Any]:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from kresilient.testing.server.kinds import ApiResource
 
-__all__ = ["created_by_update", "keeps_status", "prepare_change", "prepare_new"]
+__all__ = [
+    "METADATA",
+    "annotations_count",
+    "created_by_update",
+    "keeps_status",
+    "prepare_change",
+    "prepare_new",
+    "status_keeps",
+]
 
 Object = dict[str, Any]
 
@@ -33,6 +41,39 @@ _CREATED_BY_UPDATE: Final = frozenset(
 def created_by_update(resource: ApiResource) -> bool:
     """Whether an update creates what is missing (`AllowCreateOnUpdate` of the kind's strategy)."""
     return resource.storage in _CREATED_BY_UPDATE
+
+
+METADATA: Final = ("labels", "annotations", "finalizers", "ownerReferences")
+"""What of the metadata is a client's to change."""
+_STATUS_KEEPS: Final = {
+    ("", "pods"): ("ownerReferences",),
+    ("apps", "deployments"): ("labels",),
+    ("storage.k8s.io", "volumeattachments"): METADATA,
+}
+_GROUPS_KEEPING_METADATA: Final = frozenset(
+    {
+        "apiextensions.k8s.io",
+        "apiregistration.k8s.io",
+        "certificates.k8s.io",
+        "flowcontrol.apiserver.k8s.io",
+        "resource.k8s.io",
+    }
+)
+
+
+def status_keeps(resource: ApiResource, subresource: str) -> tuple[str, ...]:
+    """Which of `METADATA` a write to the status leaves as it was (`PrepareForUpdate` of each kind's status
+    strategy): all of a custom resource, little or nothing of most others."""
+    if resource.custom or subresource != "status" or resource.group in _GROUPS_KEEPING_METADATA:
+        return METADATA
+    return _STATUS_KEEPS.get(resource.storage, ())
+
+
+def annotations_count(resource: ApiResource, old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether the metadata *new* raises the generation: a Deployment hands its annotations down."""
+    return resource.storage == ("apps", "deployments") and (old.get("annotations") or {}) != (
+        new.get("annotations") or {}
+    )
 
 
 def keeps_status(resource: ApiResource) -> bool:
