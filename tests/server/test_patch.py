@@ -179,7 +179,14 @@ def test_strategic_merge_of_lists(spec: Any, patch: Any, expected: Any) -> None:
     [
         ({"containers": [{"image": "x"}]}, 500, "does not contain declared merge key: name"),
         ({"nodeSelector": {"$patch": "explode"}}, 400, "unknown patch type found: explode"),
-        ({"$retainKeys": ["volumes"], "nodeName": "n"}, 400, "invalid patch format of retainKeys"),
+        (
+            {"containers": [{"x": {"b": [1, None], "a": True}}]},
+            500,
+            r"map: map\[x:map\[a:true b:\[1 <nil>\]\]\] ",
+        ),
+        ({"containers": ["c"]}, 500, "list element types are not identical: "),
+        ({"containers": [["c"]]}, 422, "due to an error in our request"),
+        ({"$retainKeys": ["volumes"], "nodeName": "n"}, 422, "due to an error in our request"),
         ({"$setElementOrder/containers": 1}, 400, "invalid patch format of setElementOrder list"),
     ],
 )
@@ -237,3 +244,16 @@ def test_a_strategic_patch_of_a_long_list_takes_time_in_proportion_to_it() -> No
     patch = {"spec": {"containers": [{"name": "a", "env": env()[::-1]}]}}
     assert len(patched(held, patch, "strategic")["containers"][0]["env"]) == 500
     assert Name.compared < 20_000
+
+
+def test_a_json_patch_stays_as_it_was() -> None:
+    value = {"x": 1}
+    operations = [
+        {"op": "add", "path": "/spec/a", "value": value},
+        {"op": "replace", "path": "/spec/b", "value": value},
+        {"op": "add", "path": "/spec/a/y", "value": 2},
+        {"op": "add", "path": "/spec/b/z", "value": 3},
+    ]
+    expected = {"a": {"x": 1, "y": 2}, "b": {"x": 1, "z": 3}}
+    assert patched({"b": 0}, operations, "json") == expected
+    assert value == {"x": 1}

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
-
-from . import wire
 from .kinds import ApiResource
 from .repeated import repeated_fields
+from .request_text import Unreadable, read_json, read_yaml
 from .requests import Call
 from .statuses import Refused, bad_request, too_large, unsupported_media_type
 from .types.protobuf import MEDIA_TYPE, ProtobufFault, read_protobuf
@@ -105,8 +103,8 @@ def patch_body(call: Call, resource: ApiResource) -> tuple[str, Any]:
     if len(call.body) > LIMIT:
         raise too_large()
     try:
-        return kind, wire.decode(call.body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return kind, read_json(call.body)
+    except Unreadable as error:
         if kind == "apply":
             return kind, _yaml(call.body)
         raise bad_request(f"error decoding patch: {error}") from None
@@ -121,8 +119,8 @@ def _from_protobuf(body: bytes) -> dict[str, Any]:
 
 def _decoded(body: bytes, kind: str, *, yaml: bool) -> Any:
     try:
-        return wire.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return read_json(body)
+    except Unreadable as error:
         if yaml:
             return _yaml(body)
         truncated = "truncated" in str(error)
@@ -131,11 +129,9 @@ def _decoded(body: bytes, kind: str, *, yaml: bool) -> Any:
 
 
 def _yaml(body: bytes) -> Any:
-    import yaml
-
     try:
-        return yaml.safe_load(body)
-    except yaml.YAMLError as error:
+        return read_yaml(body)
+    except Unreadable as error:
         raise bad_request(f"error decoding YAML: {error}") from None
 
 

@@ -6,9 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
-import msgspec
-
 from . import wire
+from .request_text import Unreadable, read_json, read_yaml
 from .requests import Call
 from .statuses import Cause, bad_request, internal, invalid_options, too_large, unsupported_media_type
 from .types.protobuf import MEDIA_TYPE, ProtobufFault, read_protobuf
@@ -126,10 +125,10 @@ def _from_body(call: Call) -> dict[str, Any]:
     if len(call.body) > _BODY_LIMIT:
         raise too_large()
     try:
-        fields = read_protobuf(call.body) if media_type == MEDIA_TYPE else wire.decode(call.body)
+        fields = read_protobuf(call.body) if media_type == MEDIA_TYPE else read_json(call.body)
     except ProtobufFault as fault:
         raise internal(str(fault)) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except Unreadable as error:
         if media_type != "application/yaml":
             raise internal(f"couldn't get version/kind; json parse error: {error}") from None
         fields = _yaml(call.body)
@@ -141,11 +140,9 @@ def _from_body(call: Call) -> dict[str, Any]:
 
 
 def _yaml(body: bytes) -> Any:
-    import yaml
-
     try:
-        return yaml.safe_load(body)
-    except yaml.YAMLError as error:
+        return read_yaml(body)
+    except Unreadable as error:
         raise internal(f"error converting YAML to JSON: {error}") from None
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import Final
+from typing import Any, Final
 
-__all__ = ["base64_fault", "json_fault", "parse_bool", "parse_int", "parse_uint", "quote"]
+__all__ = ["base64_fault", "go_value", "json_fault", "parse_bool", "parse_int", "parse_uint", "quote"]
 
 _SHORT: Final = {7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r"}
 
@@ -33,6 +33,17 @@ def _quoted(char: str) -> str:
     if code < 0x80:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def go_value(value: Any) -> str:
+    """*value*, made of what JSON has, as `fmt` prints it with `%v`: `map[a:[1 x] b:<nil>]`."""
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{go_value(value[key])}' for key in sorted(value))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(go_value, value))}]"
+    if value is None:
+        return "<nil>"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 # --- numbers -----------------------------------------------------------------------------------------
@@ -100,6 +111,8 @@ def json_fault(data: bytes) -> str:
         at = _Scanner(data).value(0)
     except _JsonFault as fault:
         return str(fault)
+    except RecursionError:
+        return "exceeded max depth"
     at = _skip(data, at)
     return "" if at >= len(data) else f"invalid character {_char(data, at)} after top-level value"
 

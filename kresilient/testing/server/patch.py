@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from . import wire
 from .kinds import ApiResource
+from .request_text import too_deep
 from .statuses import bad_request, too_large, unprocessable
 from .strategic import strategic_merge
 
@@ -74,6 +75,8 @@ def _operations(doc: Any, operations: Any) -> Any:
             doc = _operate(doc, one)
         except (KeyError, IndexError, TypeError, ValueError):
             raise unprocessable() from None
+        if too_deep(doc):  # a copy into itself doubles it
+            raise unprocessable()
     return doc
 
 
@@ -81,16 +84,17 @@ def _operate(doc: Any, one: Mapping[str, Any]) -> Any:
     path = _pointer(one["path"])
     match one["op"]:
         case "add":
-            return _add(doc, path, one["value"])
+            return _add(doc, path, copy.deepcopy(one["value"]))
         case "remove":
             _take(doc, path)
             return doc
         case "replace":
+            value = copy.deepcopy(one["value"])
             if not path:
-                return one["value"]
+                return value
             _get(doc, path)
             parent = _get(doc, path[:-1])
-            parent[_index(parent, path[-1])] = one["value"]
+            parent[_index(parent, path[-1])] = value
             return doc
         case "move":
             return _add(doc, path, _take(doc, _pointer(one["from"])))

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from .statuses import Refused, bad_request
+from .go_words import go_value
+from .statuses import bad_request, internal, unprocessable
 from .types.schema import DEDUCED, Field, List, Map, Struct, Type
 
 __all__ = ["strategic_merge"]
@@ -24,7 +25,8 @@ _UNKNOWN: Final = Field("", DEDUCED)
 def strategic_merge(kind: Struct, target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
     """*target* of the type *kind* with *patch* applied; neither is changed.
 
-    Raises `Refused`: 400 for a directive of a wrong form, 500 for a list element without its merge key.
+    Raises `Refused`: 400 for a directive of a wrong form, 422 for a list of lists and for fields beside those
+    to retain, 500 for a list element without its merge key or of another type than the rest.
     """
     return _merge_map(kind, target, patch)
 
@@ -78,10 +80,11 @@ def _retain(result: dict[str, Any], patch: Mapping[str, Any]) -> None:
     kept = patch.get(_RETAIN)
     if kept is None:
         return
-    said = {key for key, value in patch.items() if key != _RETAIN and value is not None}
-    texts = isinstance(kept, list) and all(isinstance(one, str) for one in kept)
-    if not texts or not said <= set(kept):
+    if not isinstance(kept, list) or not all(isinstance(one, str) for one in kept):
         raise bad_request("invalid patch format of retainKeys")
+    said = {key for key, value in patch.items() if key != _RETAIN and value is not None}
+    if not said <= set(kept):
+        raise unprocessable()
     for key in result.keys() - set(kept):
         del result[key]
 
@@ -90,19 +93,23 @@ def _retain(result: dict[str, Any], patch: Mapping[str, Any]) -> None:
 
 
 def _merge_list(field: Field, held: list[Any], patch: list[Any]) -> list[Any]:
-    if not any(isinstance(one, dict) for one in [*held, *patch]):
-        both = list({_hashable(one): one for one in [*held, *patch]}.values())
+    kinds = {type(one) for one in (*held, *patch)}
+    if list in kinds:
+        raise unprocessable()
+    if len(kinds) > 1:
+        raise internal(f"list element types are not identical: {go_value([held, patch])}")
+    if dict not in kinds:
+        both = list(dict.fromkeys([*held, *patch]))
         return _arranged(both, patch, held, lambda one: one)
     key = field.merge_key
     element = field.type.element if isinstance(field.type, List) else DEDUCED
-    if any(isinstance(one, dict) and one.get(_PATCH) == "replace" for one in patch):
-        return [_bare(one) for one in patch if not (isinstance(one, dict) and _PATCH in one)]
-    gone = {_identity(key, one) for one in patch if isinstance(one, dict) and one.get(_PATCH) == "delete"}
-    merged = [one for one in held if not isinstance(one, dict) or _hashable(one.get(key)) not in gone]
+    if any(one.get(_PATCH) == "replace" for one in patch):
+        return [_bare(one) for one in patch if _PATCH not in one]
+    gone = {_identity(key, one) for one in patch if one.get(_PATCH) == "delete"}
+    merged = [one for one in held if _hashable(one.get(key)) not in gone]
     places: dict[Any, int] = {}
     for at, one in enumerate(merged):
-        if isinstance(one, dict):
-            places.setdefault(_hashable(one.get(key)), at)  # of equal ones the first is meant
+        places.setdefault(_hashable(one.get(key)), at)  # of equal ones the first is meant
     wanted = []
     for one in patch:
         named = _identity(key, one)
@@ -114,16 +121,13 @@ def _merge_list(field: Field, held: list[Any], patch: list[Any]) -> list[Any]:
         else:
             places[named] = len(merged)
             merged.append(_bare(one))
-    return _arranged(merged, wanted, held, lambda one: one.get(key) if isinstance(one, dict) else one)
+    return _arranged(merged, wanted, held, lambda one: one.get(key))
 
 
-def _identity(key: str, one: Any) -> Any:
+def _identity(key: str, one: Mapping[str, Any]) -> Any:
     """What the element *one* is told apart by. Raises `Refused` (500) where it does not say."""
-    if not isinstance(one, dict) or one.get(key) is None:
-        # In Go's own words, which print a map as no JSON does.
-        shown = " ".join(f"{name}:{value}" for name, value in one.items()) if isinstance(one, dict) else one
-        message = f"map: map[{shown}] does not contain declared merge key: {key}"
-        raise Refused(500, "InternalError", f"Internal error occurred: {message}", details={})
+    if one.get(key) is None:
+        raise internal(f"map: {go_value(one)} does not contain declared merge key: {key}")
     return _hashable(one[key])
 
 

@@ -18,8 +18,15 @@ _ESCAPES = (
     ("\u2029".encode(), b"\\u2029"),
 )
 
-decode = msgspec.json.Decoder().decode
-"""JSON bytes into plain data; raises `msgspec.DecodeError`."""
+_decoder = msgspec.json.Decoder()
+
+
+def decode(data: bytes) -> Any:
+    """JSON bytes into plain data; raises `msgspec.DecodeError`, also for what lies too deep for Python."""
+    try:
+        return _decoder.decode(data)
+    except RecursionError:
+        raise msgspec.DecodeError("exceeded max depth") from None
 
 
 def encode(value: Any) -> bytes:

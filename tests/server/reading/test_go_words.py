@@ -51,6 +51,7 @@ def test_a_text_is_quoted(text: str, quoted: str) -> None:
         (b"nul1", "invalid character '1' in literal null (expecting 'l')"),
         (b"01", "invalid character '1' after top-level value"),
         (b"{} x", "invalid character 'x' after top-level value"),
+        (b"[" * 5000, "exceeded max depth"),
     ],
 )
 def test_what_is_no_json_is_named(data: bytes, fault: str) -> None:

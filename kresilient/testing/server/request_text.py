@@ -1,0 +1,106 @@
+"""The text of a request body as plain data: what JSON has, and no deeper than the server can go."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import date
+from typing import Any, Final
+
+import msgspec
+
+from . import wire
+
+__all__ = ["DEEPEST", "Unreadable", "read_json", "read_yaml", "too_deep"]
+
+DEEPEST: Final = 100
+"""How deep lists and objects may lie in each other; `encoding/json` goes to 10,000, which Python cannot."""
+_MOST: Final = 1_000_000
+"""Values that a YAML document may unfold to; aliases of aliases would come to more than memory holds."""
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
+
+
+class Unreadable(ValueError):
+    """A text that is neither JSON nor YAML, or beyond what is taken; the message says why."""
+
+
+def read_json(text: bytes) -> Any:
+    """*text*, which is JSON. Raises `Unreadable`."""
+    try:
+        value = wire.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Unreadable(str(error)) from None
+    if text.count(b"{") + text.count(b"[") > DEEPEST and too_deep(value):
+        raise Unreadable("exceeded max depth")
+    return value
+
+
+def read_yaml(text: bytes) -> Any:
+    """*text*, which is YAML, as `sigs.k8s.io/yaml` makes JSON of it: keys, times and bytes are text.
+
+    Raises `Unreadable`.
+    """
+    import yaml
+
+    try:
+        loaded = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise Unreadable(str(error)) from None
+    except RecursionError:
+        raise Unreadable("exceeded max depth") from None
+    except (ValueError, LookupError, AttributeError, TypeError) as error:
+        # What the constructors of explicit tags raise for a text that is none of theirs (`!!int x`).
+        raise Unreadable(f"a value does not have the form of its tag: {error}") from None
+    if too_deep(loaded):
+        raise Unreadable("exceeded max depth, or excessive aliasing")
+    return _plain(loaded)
+
+
+def too_deep(value: Any) -> bool:
+    """Whether *value* goes deeper than `DEEPEST`, or into more values than there may be."""
+    level: list[Any] = [value]
+    for _ in range(DEEPEST + 1):
+        level = [inner for one in level for inner in _within(one) if isinstance(inner, dict | list | set)]
+        if not level:
+            return False
+        if len(level) > _MOST:
+            break
+    return True
+
+
+def _within(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case str():
+            return _SURROGATES.sub("\ufffd", value)  # as `encoding/json` has half of a pair
+        case dict():
+            return {_key(key): _plain(one) for key, one in value.items()}
+        case list():
+            return [_plain(one) for one in value]
+        case set():
+            return {_key(one): None for one in value}
+        case date():
+            return value.isoformat()
+        case bytes():
+            return value.decode("utf-8", "replace")
+        case float() if value - value != 0:  # infinite, or no number
+            raise Unreadable(f"json: unsupported value: {value}")
+    return value
+
+
+def _key(key: Any) -> str:
+    match key:
+        case str():
+            return _SURROGATES.sub("\ufffd", key)
+        case bool():
+            return "true" if key else "false"
+        case int() | float():
+            return str(key)
+        case date():
+            return key.isoformat()
+    raise Unreadable(f"unsupported map key of type: {type(key).__name__}")

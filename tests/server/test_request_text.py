@@ -1,0 +1,58 @@
+"""Bodies as plain data: what is no JSON, what Python cannot hold, and what YAML has beyond JSON."""
+
+from __future__ import annotations
+
+import pytest
+
+from kresilient.testing.server.request_text import DEEPEST, Unreadable, read_json, read_yaml
+
+
+@pytest.mark.parametrize("text", [b"[" * 200_000, b'{"a":' * 500 + b"1" + b"}" * 500])
+def test_json_that_is_nested_too_deep_is_unreadable(text: bytes) -> None:
+    with pytest.raises(Unreadable, match="exceeded max depth"):
+        read_json(text)
+
+
+def test_json_may_be_as_deep_as_the_limit() -> None:
+    read_json(b"[" * DEEPEST + b"]" * DEEPEST)
+    with pytest.raises(Unreadable):
+        read_json(b"[" * (DEEPEST + 2) + b"]" * (DEEPEST + 2))
+
+
+def test_brackets_in_text_are_no_depth() -> None:
+    assert read_json(b'["' + b"[" * 1000 + b'"]') == ["[" * 1000]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"[" * 100_000,
+        b"a: &x [*x]",
+        b"a: &a [x, x]\n" + b"".join(b"%c: &%c [*%c, *%c]\n" % (i, i, i - 1, i - 1) for i in range(98, 123)),
+        b"? [a]\n: b",
+        b"!!int x",
+        b"!!timestamp x",
+        b"!!bool x",
+        b"a: 2024-13-45",
+        b"a: .nan",
+        b"%",
+        b"\xff\xfe\x00",
+    ],
+)
+def test_yaml_that_is_no_plain_data_is_unreadable(text: bytes) -> None:
+    with pytest.raises(Unreadable):
+        read_yaml(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b"2: a\ntrue: b\n2024-01-02: c", {"2": "a", "true": "b", "2024-01-02": "c"}),
+        (b"2024-01-02", "2024-01-02"),
+        (b'"\\ud800"', "\ufffd"),
+        (b"!!set {a}", {"a": None}),
+        (b"!!binary YQ==", "a"),
+    ],
+)
+def test_yaml_becomes_what_json_has(text: bytes, value: object) -> None:
+    assert read_yaml(text) == value
