@@ -321,6 +321,12 @@ _SHOWN_WHEN_DELETED: Final = frozenset(
 
 
 def _key(info: RequestInfo) -> str:
+    for what, name in (("Name", info.name), ("Namespace", info.namespace)):
+        fault = (
+            f"may not be '{name}'" if name in (".", "..") else "may not contain '%'" if "%" in name else ""
+        )
+        if fault:
+            raise statuses.bad_request(f"{what} parameter invalid: {quote(name)}: {fault}")
     return f"{info.namespace}/{info.name}" if info.namespace else info.name
 
 

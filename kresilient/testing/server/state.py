@@ -367,12 +367,13 @@ class ApiState:
         )
         read = read_object(resource, result, write)
         if old is None:
-            if uid := read["metadata"].get("uid"):
+            metadata = read.get("metadata") or {}
+            if uid := metadata.get("uid"):
                 why = (
                     f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
                 )
                 raise conflict(resource, name, why)
-            read["metadata"] = {**read["metadata"], "name": name}
+            read["metadata"] = {**metadata, "name": name}
             return self._create(resource, read, namespace or "", write, managers), True
         return self._update(resource, old, read, subresource, write, managers), False
 

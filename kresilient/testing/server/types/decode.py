@@ -263,6 +263,7 @@ _ZEROS: Final[dict[str, Any]] = {
     "Quantity": "0",
     "IntOrString": 0,
     "Duration": "0s",
+    "bytes": "",
 }
 
 
