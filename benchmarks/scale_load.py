@@ -127,16 +127,17 @@ class Watches:
         self._tasks.append(asyncio.create_task(self._read(reader)))
 
     async def _read(self, reader: asyncio.StreamReader) -> None:
-        rest = b""
+        pending = b""
         while piece := await reader.read(1 << 18):
-            piece = rest + piece
             now = time.perf_counter()
-            self.frames += piece.count(FRAME)
-            rest = piece[1 - len(FRAME) :]  # a frame may begin in two pieces
-            at = piece.find(STAMP)
-            if at >= 0:
-                stamp = piece[at + len(STAMP) :].partition(b'"')[0]
-                self.delays.append(now - float(stamp))
+            *lines, pending = (pending + piece).split(b"\n")
+            for line in lines:
+                if FRAME not in line:  # what chunks begin and end with
+                    continue
+                self.frames += 1
+                _, found, rest = line.partition(STAMP)
+                if found:
+                    self.delays.append(now - float(rest.partition(b'"')[0]))
             self._arrived.set()
 
     async def until(self, frames: int) -> None:
@@ -151,7 +152,9 @@ class Watches:
             task.cancel()
         for writer in self._writers:
             writer.close()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for ended in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(ended, Exception):
+                raise ended
 
 
 async def events(url: str, watchers: int, writes: int, everybody: bool) -> dict[str, Any]:
