@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import io
 import json
@@ -314,3 +315,29 @@ items:
     (tmp_path / "bad.yaml").write_text("{kind: Gizmo, apiVersion: v1, metadata: {name: g}}")
     with pytest.raises(ValueError, match="nothing serves Gizmo"):
         server.load(tmp_path / "bad.yaml")
+
+
+@pytest.mark.parametrize("header", ["User-Agent", "Audit-Id", "Authorization", "Impersonate-User"])
+async def test_a_header_that_is_no_text_is_answered_and_leaves_nothing_busy(header: str) -> None:
+    async with FakeApiServer() as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        head = b"GET /version HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+        writer.write(head + header.encode() + b": Bearer \xff\r\n\r\n")
+        status = await asyncio.wait_for(reader.readline(), 10)
+        assert status.split()[1] in (b"200", b"403"), status
+        writer.close()
+        await server.settled(timeout=10)
+
+
+async def test_an_audit_log_that_cannot_be_written_leaves_nothing_busy(
+    server: FakeApiServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(record: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(server.requests, "ended", full)
+    async with aiohttp.ClientSession(server.url) as session:
+        with contextlib.suppress(aiohttp.ClientError):
+            async with session.get("/version") as answer:
+                await answer.read()
+    await server.settled(timeout=10)

@@ -245,7 +245,7 @@ class FakeApiServer(ApiServer):
             request.method,
             request.rel_url.raw_path,
             _first_values(request),
-            {name.lower(): value for name, value in request.headers.items()},
+            {name.lower(): _text(value) for name, value in request.headers.items()},
             await _body(request),
             _repeated(request),
             certified(request.transport),
@@ -388,7 +388,13 @@ def _repeated(request: web.BaseRequest) -> dict[str, list[str]]:
     headers = request.headers
     if len(headers) == len(set(headers)):
         return {}
-    return {name.lower(): values for name in headers if len(values := headers.getall(name)) > 1}
+    values = {name.lower(): [_text(one) for one in headers.getall(name)] for name in headers}
+    return {name: several for name, several in values.items() if len(several) > 1}
+
+
+def _text(value: str) -> str:
+    """A header's value without the half surrogates that stand for bytes which are no UTF-8."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 async def _flushed(request: web.BaseRequest) -> None:

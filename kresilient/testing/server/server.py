@@ -428,10 +428,8 @@ class ApiServer:
         info = RequestInfo.of(call)
         loop = asyncio.get_running_loop()
         record = self._record(call, info, loop.time())
-        self.activity.begins(record)
-        self.requests.arrived(record)
         kind = kind_of(info.verb)
-        seated = self._inflight.enter(kind, exempt=record.priority_level == EXEMPT)
+        seated = False
         answer: Answer | None = None
         finished = False
 
@@ -450,12 +448,17 @@ class ApiServer:
             leave()
             if answer is not None and answer.watch is not None and answer.resource is not None:
                 state.unwatch(answer.resource, answer.watch)
-            self.requests.ended(record)
-            self.metrics.ended(record, long_running=answer is not None and answer.watch is not None)
-            self.activity.ends(record)
+            try:
+                self.requests.ended(record)
+            finally:  # an audit log that cannot be written must not leave the server busy for ever
+                self.metrics.ended(record, long_running=answer is not None and answer.watch is not None)
+                self.activity.ends(record)
 
         state = self.state
+        self.activity.begins(record)
         try:
+            self.requests.arrived(record)
+            seated = self._inflight.enter(kind, exempt=record.priority_level == EXEMPT)
             met = self.faults.meet(Exchange(call, record, epoch, self.activity))
             await met.before()
             if epoch.killed:
