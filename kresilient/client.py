@@ -199,6 +199,21 @@ class Client:
         informers = tuple(health_of(shared) for shared in self._informers.values())
         return ClientHealth(server, informers, tuple(self._crashes))
 
+    @property
+    def server(self) -> str:
+        """The server's base URL; `""` before the client is open, unless its transport was handed in."""
+        if self._door is not None:
+            return self._door.transport.server
+        return self._transport.server if isinstance(self._transport, Transport) else ""
+
+    @property
+    def door(self) -> Door:
+        """The one way to the server, for what speaks HTTP itself (`kresilient.adapters`).
+
+        Raises `LifecycleError` where the client cannot be used.
+        """
+        return self._opened()
+
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open" if self._door is not None else "not open"
         return f"<Client of {self.health.server or 'a cluster to be found'}, {state}>"

@@ -14,7 +14,7 @@ from .api.wire import Bookmark, ListDecoder, Poison, WatchDecoder, WatchError, W
 from .flow.door import Door
 from .transport.base import Request, Response
 
-__all__ = ["ListCall", "WatchStream"]
+__all__ = ["ListCall", "WatchStream", "let_go"]
 
 T = TypeVar("T")
 Convert = Callable[[KubeObject], Any]
@@ -74,8 +74,8 @@ class ListCall(Generic[T]):
             token = meta.continue_token
 
 
-def _let_go(loop: asyncio.AbstractEventLoop, response: Response) -> None:
-    """Close the response of a watch that was dropped without being closed, in whatever thread that was."""
+def let_go(loop: asyncio.AbstractEventLoop, response: Response) -> None:
+    """Close the response of a stream that was dropped without being closed, in whatever thread that was."""
     if not loop.is_closed():
         loop.call_soon_threadsafe(lambda: _closing.add(loop.create_task(_close(response))))
 
@@ -155,7 +155,7 @@ class WatchStream(AsyncIterator[WatchEvent]):
                     await response.close()
                     break
                 self._response, self._chunks = response, response.chunks()
-                self._dropped = weakref.finalize(self, _let_go, asyncio.get_running_loop(), response)
+                self._dropped = weakref.finalize(self, let_go, asyncio.get_running_loop(), response)
                 self._dropped.atexit = False
             try:
                 async with asyncio.timeout(self._stall):

@@ -6,6 +6,8 @@ A message names the verb, the resource, the server's reason and what to do next.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 import msgspec
@@ -186,8 +188,12 @@ class ApiError(KresilientError):
 
     `status` is its Status (made up from the HTTP status where the body was none; `status_sent` tells),
     `code` the HTTP status (of a watch's ERROR event, the Status's own), `retry_after` the seconds it asked to
-    wait, `attempts` how often it was asked.
+    wait, `attempts` how often it was asked. `headers` and `body` are those of the HTTP answer (the body's
+    first MiB), empty where the error came as an event of a watch.
     """
+
+    headers: Mapping[str, str] = MappingProxyType({})
+    body: bytes = b""
 
     def __init__(
         self,

@@ -98,13 +98,20 @@ class Door:
         return self._limiter
 
     async def call(
-        self, request: Request, *, repeatable: bool = False, retry: bool = True, admit: bool = True
+        self,
+        request: Request,
+        *,
+        repeatable: bool = False,
+        retry: bool = True,
+        admit: bool = True,
+        within: float | None = None,
     ) -> Answer:
         """Send a unary *request* and return its answer; what fails is retried by what is known of it.
 
         *repeatable*: a precondition (uid, resource version) makes a repeat of this write safe.
         *retry*: False for one attempt only.
         *admit*: False for a further page of a list that was admitted; its repeats are admitted all the same.
+        *within*: seconds from now after which no further try begins, where that is sooner than the policy's.
 
         Raises:
             ApiError: the server answered with a failure; `attempts` counts the tries.
@@ -124,7 +131,7 @@ class Door:
             self._observers(RequestRetried(request.verb, request.resource, number, delay, _in_short(error)))
 
         return await retrying(
-            self._retry if retry else self._once,
+            self._policy(within) if retry else self._once,
             attempt,
             request=request,
             repeatable=repeatable,
@@ -162,6 +169,30 @@ class Door:
             raise
         finally:
             self._finished(request, status, started, 1, failure)
+
+    async def follow(self, request: Request, *, within: float | None = None) -> Response:
+        """`open`, with a failure to open it retried as that of a read: for streams that nobody drives by a
+        state machine of their own.
+
+        *within*: as in `call`. Raises and is cancelled as `open`.
+        """
+
+        async def attempt(_: int) -> Response:
+            return await self.open(request)
+
+        def on_retry(number: int, delay: float, error: KresilientError) -> None:
+            self._observers(RequestRetried(request.verb, request.resource, number, delay, _in_short(error)))
+
+        return await retrying(
+            self._policy(within),
+            attempt,
+            request=request,
+            repeatable=False,
+            clock=self._now,
+            random=self._random,
+            on_retry=on_retry,
+            sleep=self._pause,
+        )
 
     async def close(self) -> None:
         """Close the transport; later calls, and those that wait, raise `LifecycleError`. Idempotent."""
@@ -238,6 +269,7 @@ class Door:
             kind = response.headers.get("Content-Type")
             error = api_error(status, body, what=request.what, retry_after=asked, content_type=kind)
             error.retry_after = _bounded(error.retry_after)
+            error.headers, error.body = response.headers, body
             raise error
         if _object_due(request, status) and not _is_json(response.headers.get("Content-Type")):
             kind = response.headers.get("Content-Type") or "no content type"
@@ -260,6 +292,11 @@ class Door:
                 failure,
             )
         )
+
+    def _policy(self, within: float | None) -> RetryPolicy:
+        if within is None or (self._retry.within is not None and self._retry.within <= within):
+            return self._retry
+        return replace(self._retry, within=within)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time() if self._clock is None else self._clock()
@@ -310,7 +347,7 @@ def _is_json(content_type: str | None) -> bool:
 def _object_due(request: Request, status: int) -> bool:
     """Whether the body of a success has to be JSON: not so for logs, metrics or health checks, whose
     `Accept` asks for something else."""
-    if request.method == "HEAD" or status == 204:
+    if request.any_body or request.method == "HEAD" or status == 204:
         return False
     accept = next((value for name, value in request.headers.items() if name.lower() == "accept"), "")
     return not accept or "json" in accept.lower()

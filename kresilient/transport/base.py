@@ -34,6 +34,9 @@ class Request:
         answer_within: seconds for the answer's headers to come once the request has a connection, after which
             it fails with a `ConnectionLost` that is `overdue`; `stall` bounds that wait too where None. A
             server may need long before the first byte of a large list, and then send it without a pause.
+        connect_within: seconds for its connection to be made, instead of the transport's own.
+        any_body: True where a success may carry anything (a log, what a pod answers through the proxy): it
+            is not taken for a fault that it is no JSON, or empty.
     """
 
     method: str
@@ -47,6 +50,8 @@ class Request:
     timeout: float | None = 30.0
     stall: float | None = None
     answer_within: float | None = None
+    connect_within: float | None = None
+    any_body: bool = False
 
     @property
     def patience(self) -> float | None:

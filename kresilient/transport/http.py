@@ -189,9 +189,10 @@ class HttpTransport:
         headers[hdrs.ACCEPT_ENCODING] = "gzip" if compress else "identity"
         if request.body is not None:
             headers[hdrs.CONTENT_TYPE] = "application/json"
-        headers.update(request.headers)
+        own = CIMultiDict(request.headers)  # credentials that a request brings along are its own
+        headers.update(own)
         headers.extend(self._impersonation)
-        headers.update(identity.headers)
+        headers.update((name, value) for name, value in identity.headers.items() if name not in own)
         return headers
 
     async def _exchange(self, request: Request, identity: Identity, deadline: float | None) -> HttpResponse:
@@ -204,7 +205,8 @@ class HttpTransport:
         if remaining is not None and remaining <= 0:
             raise self._late(request)
         body = request.body
-        progress = _Progress(self._connect_timeout, request.patience)
+        to_connect = self._connect_timeout if request.connect_within is None else request.connect_within
+        progress = _Progress(to_connect, request.patience)
         try:
             async with asyncio.timeout(None) as progress.limit:
                 raw = await self._session(request).request(
@@ -253,7 +255,7 @@ class HttpTransport:
                     f" {request.patience or 0:g} s: taken for dead",
                     overdue=True,
                 )
-            timeout = f"no connection within {self._connect_timeout:g} s"
+            timeout = f"no connection within {progress.to_connect:g} s"
         elif progress.sent:
             timeout = f"no answer within {request.timeout or 0:g} s"
         elif progress.started:
@@ -268,21 +270,21 @@ class HttpTransport:
 class _Progress:
     """How far one request has come, told by aiohttp's trace, and the time limit of the part it has come to.
 
-    `to_connect` and `to_answer` are the seconds for a connection and, once that is there, for the headers of
+    `to_connect` and *to_answer* are the seconds for a connection and, once that is there, for the headers of
     the answer. The wait for a place in the pool is in neither.
     """
 
-    __slots__ = ("_to_answer", "_to_connect", "limit", "sent", "started")
+    __slots__ = ("_to_answer", "limit", "sent", "started", "to_connect")
 
     def __init__(self, to_connect: float, to_answer: float | None) -> None:
-        self._to_connect = to_connect
+        self.to_connect = to_connect
         self._to_answer = to_answer
         self.limit: asyncio.Timeout | None = None
         self.started = self.sent = False
 
     def connect_started(self) -> None:
         self.started = True
-        self._allow(self._to_connect)
+        self._allow(self.to_connect)
 
     def connect_ended(self) -> None:
         self._allow(self._to_answer)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import pytest
 
 from kresilient.api.errors import (
+    ConnectFailed,
     ConnectionLost,
     CredentialsError,
     Expired,
@@ -96,6 +97,40 @@ async def test_a_success_that_is_no_object_is_an_error(
 async def test_where_no_object_was_asked_for_none_is_due(request_: Request, answer: Scripted) -> None:
     one, _ = door(answer)
     assert (await one.call(request_, retry=False)).status == answer.status
+
+
+async def test_a_request_that_takes_any_body_has_no_object_due() -> None:
+    log = Request("GET", "/log", headers={"Accept": "application/json"}, any_body=True)
+    one, _ = door(Scripted(200, b"", {"content-type": "text/plain"}))
+    assert (await one.call(log, retry=False)).body == b""
+
+
+async def test_a_failed_answer_keeps_its_headers_and_its_body() -> None:
+    one, _ = door(bare(404, b"no such page", {"X-Served-By": "a"}))
+    with pytest.raises(NotFound) as failed:
+        await one.call(GET)
+    assert (failed.value.body, failed.value.headers.get("x-served-by")) == (b"no such page", "a")
+
+
+async def test_no_try_begins_later_than_the_call_allows() -> None:
+    one, transport = door(*[status(503) for _ in range(9)])
+    with pytest.raises(ServerUnavailable):
+        await one.call(GET, within=3.0)
+    assert transport.times == pytest.approx([0.0, 0.8, 2.4])
+
+
+async def test_a_stream_that_is_followed_is_opened_again_as_a_read_is() -> None:
+    one, transport = door(ConnectFailed("refused"), status(429, retry_after=5), Scripted())
+    async with await one.follow(WATCH) as response:
+        assert response.status == 200
+    assert transport.times == pytest.approx([0.0, 0.8, 5.8])
+
+
+async def test_a_stream_that_is_followed_is_given_up_like_a_read() -> None:
+    one, transport = door(*[status(503) for _ in range(9)])
+    with pytest.raises(ServerUnavailable) as failed:
+        await one.follow(WATCH)
+    assert failed.value.attempts == len(transport.sent) == 5
 
 
 async def test_every_attempt_passes_the_limiter() -> None:

@@ -12,6 +12,7 @@ import traceback
 import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -113,6 +114,12 @@ async def test_the_headers_of_config_credentials_impersonation_and_request_are_a
     assert sent.header_values("Impersonate-Group") == ["dev", "ops"]
     assert sent.header_values("Impersonate-Extra-example.com%2Fscope%25") == ["view", "edit"]
     assert sent.header("Cookie") is None
+
+
+async def test_credentials_that_a_request_brings_along_are_its_own() -> None:
+    async with transport_to(always(response()), credentials=BearerToken("t")) as (transport, server):
+        await (await transport.send(Request("GET", "/", headers={"authorization": "Bearer mine"}))).read()
+        assert server.requests[0].header_values("Authorization") == ["Bearer mine"]
 
 
 @pytest.mark.parametrize("size", [0, 10, 3_000_000])
@@ -541,6 +548,8 @@ async def test_making_a_connection_is_bounded() -> None:
     )
     with pytest.raises(ConnectFailed, match=r"no connection within 0\.2 s"):
         await transport.send(WATCH)
+    with pytest.raises(ConnectFailed, match=r"no connection within 0\.1 s"):
+        await transport.send(replace(WATCH, connect_within=0.1))
     await transport.close()
     await asyncio.wait_for(gone.wait(), 5)
     listener.close()
