@@ -20,6 +20,7 @@ __all__ = [
     "Conflict",
     "ConnectFailed",
     "ConnectionLost",
+    "CostlyListRefused",
     "CredentialsError",
     "Expired",
     "FlowTimeout",
@@ -54,11 +55,16 @@ class KresilientError(Exception):
 
     `brief` is the message for logs and events: it has no word of a body that is no Status, and none of what
     a program or a hook printed, since either may hold a secret. The message itself quotes their beginnings.
+
+    `attempts` is how often the request was sent, and `elapsed` the seconds from the call to this error, its
+    waits included; 1 and 0 for an error that is no request's.
     """
 
     def __init__(self, message: str = "", *, brief: str | None = None) -> None:
         super().__init__(message)
         self.brief = message if brief is None else brief
+        self.attempts = 1
+        self.elapsed = 0.0
 
 
 # --- what the caller handed in -----------------------------------------------------------------------
@@ -188,8 +194,8 @@ class ApiError(KresilientError):
 
     `status` is its Status (made up from the HTTP status where the body was none; `status_sent` tells),
     `code` the HTTP status (of a watch's ERROR event, the Status's own), `retry_after` the seconds it asked to
-    wait, `attempts` how often it was asked. `headers` and `body` are those of the HTTP answer (the body's
-    first MiB), empty where the error came as an event of a watch.
+    wait. `headers` and `body` are those of the HTTP answer (the body's first MiB), empty where the error came
+    as an event of a watch.
     """
 
     headers: Mapping[str, str] = MappingProxyType({})
@@ -208,7 +214,6 @@ class ApiError(KresilientError):
         self.status = status
         self.retry_after = retry_after
         self.status_sent = status_sent
-        self.attempts = 1
 
     @property
     def code(self) -> int:
@@ -283,7 +288,22 @@ class StaleError(KresilientError, LookupError):
 
 
 class FlowTimeout(KresilientError, TimeoutError):
-    """A request was not admitted before its deadline; nothing was sent."""
+    """A request was not admitted before its deadline; nothing was sent.
+
+    Attributes:
+        lane: where it waited, or would have had to.
+        queued: how many requests were before it.
+        expected: seconds until its turn, by what was known then.
+    """
+
+    def __init__(self, message: str, *, lane: str = "", queued: int = 0, expected: float = 0.0) -> None:
+        super().__init__(message)
+        self.lane, self.queued, self.expected = lane, queued, expected
+
+
+class CostlyListRefused(KresilientError, RuntimeError):
+    """A list of everything that is repeated at short intervals, in a client that is strict: keep an informer
+    instead. Nothing was sent."""
 
 
 _BY_CODE: dict[int, type[ApiError]] = {

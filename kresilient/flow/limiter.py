@@ -1,26 +1,33 @@
-"""Admission: a token bucket in front of every request, first come first served."""
+"""Admission: a token bucket in front of every request, with lanes."""
 
 from __future__ import annotations
 
 import asyncio
 import math
+from collections import OrderedDict
 from typing import Final
 
-from aiolimiter import AsyncLimiter
+from ..api.errors import ConfigError, FlowTimeout, LifecycleError
+from .lanes import Lane
+from .meter import Meter
 
-from ..api.errors import ConfigError, LifecycleError
+__all__ = ["AGED_AFTER", "Limiter"]
 
-__all__ = ["Limiter"]
+AGED_AFTER: Final = 10.0
+"""Seconds of waiting after which a request of a lower lane is let in between those of higher ones."""
 
-_GRAIN: Final = 1 / 4096  # of a token
-_SHORTEST: Final = 1e-6  # seconds: loops do not tell shorter waits from none
+_AGED_TURN: Final = 4  # every fourth token goes to one that aged, if there is one
+
+_Line = OrderedDict["asyncio.Future[None]", float]  # who waits, and since when
 
 
 class Limiter:
     """Lets *burst* requests pass at once and *qps* a second after that.
 
-    The bucket starts full. Waiters are served in the order they came: only the first of them asks the meter,
-    so none that comes later can take its token. One limiter serves one event loop at a time.
+    The bucket starts full. One dispatcher takes a token and *then* picks who gets it: lanes in order
+    (lease, write, read, list), and within a lane whoever came first. So that nobody starves, every fourth
+    token that no lease wants goes to the one of the later lanes that waited longest, if that is more than
+    10 s. Several clients may hold one limiter; it serves one event loop at a time.
 
     Args:
         qps: requests a second; None admits everything at once.
@@ -29,71 +36,262 @@ class Limiter:
     Raises `ConfigError` unless qps > 0 and burst >= 1.
     """
 
-    __slots__ = ("__weakref__", "_loop", "_meter", "_turn", "_waiting", "burst", "qps")
+    __slots__ = (
+        "__weakref__",
+        "_lines",
+        "_loop",
+        "_meter",
+        "_of",
+        "_shares",
+        "_timer",
+        "_turn",
+        "_waiting",
+        "_whole",
+        "burst",
+        "qps",
+    )
 
     def __init__(self, qps: float | None = 20.0, burst: int = 40) -> None:
-        if qps is not None and not (qps > 0 and math.isfinite(qps)):
-            raise ConfigError(f"qps must be a positive number, or None for no limit; got {qps!r}")
-        if isinstance(burst, bool) or not isinstance(burst, int) or burst < 1:
-            raise ConfigError(f"burst must be a whole number of at least 1; got {burst!r}")
+        _check(qps, burst)
         self.qps, self.burst = qps, burst
+        self._whole = (qps, burst)  # before others took their share
+        self._of: Limiter | None = None
+        self._shares: list[tuple[float, Limiter]] = []
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._meter: AsyncLimiter | None = None
-        self._turn = asyncio.Lock()
+        self._meter: Meter | None = None
+        self._lines: tuple[_Line, ...] = tuple(OrderedDict() for _ in Lane)
         self._waiting = 0
+        self._turn = 0
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def waiting(self) -> int:
         """How many callers wait to be admitted now."""
         return self._waiting
 
-    async def acquire(self) -> float:
+    def waiting_in(self, lane: Lane) -> int:
+        """How many of them wait in *lane*."""
+        return len(self._lines[lane])
+
+    def expected_wait(self, lane: Lane = Lane.READ) -> float:
+        """Seconds that one who comes now would wait in *lane*, if nobody comes later into a lane before it.
+
+        Raises `LifecycleError` as `acquire` does.
+        """
+        meter = self._metered()
+        if meter is None:
+            return 0.0
+        return meter.wait(1.0 + sum(len(line) for line in self._lines[: lane + 1]))
+
+    async def acquire(self, lane: Lane = Lane.READ, *, within: float | None = None) -> float:
         """Wait for admission; return the seconds waited.
 
-        Cancelled: no token is taken, and the next in line moves up.
-        Raises `LifecycleError` when used from another event loop while its own still runs.
+        *within*: seconds it may take; None for as long as it takes.
+
+        Raises:
+            FlowTimeout: *within* cannot be met (said before waiting), or was not; no token was taken.
+            LifecycleError: used from another event loop while its own still runs.
+
+        Cancelled: no token is taken; one that was just handed out goes to the next in line.
         """
-        if self.qps is None:
+        meter = self._metered()
+        if meter is None or (not self._waiting and meter.take()):
             return 0.0
         loop = asyncio.get_running_loop()
-        meter = self._metered_in(loop, self.qps)
         came = loop.time()
+        if within is not None and (expected := self.expected_wait(lane)) > within:
+            raise self._overdue(lane, within, expected)
+        line, turn = self._lines[lane], loop.create_future()
+        line[turn] = came
         self._waiting += 1
+        if self._timer is None:
+            self._dispatch()
+        deadline = None if within is None else loop.call_at(came + within, self._expire, lane, turn, within)
         try:
-            async with self._turn:
-                while not meter.has_capacity():  # noqa: ASYNC110 (time alone frees a token)
-                    await asyncio.sleep(_until_free(meter, self.qps))
-                await meter.acquire()
+            await turn
+        except BaseException:
+            if line.pop(turn, None) is not None:
+                self._left()
+            elif turn.done() and not turn.cancelled() and turn.exception() is None:
+                self._pass_on()
+            raise
         finally:
-            self._waiting -= 1
+            if deadline is not None:
+                deadline.cancel()
         return loop.time() - came
 
-    def _metered_in(self, loop: asyncio.AbstractEventLoop, qps: float) -> AsyncLimiter:
-        if self._meter is None or self._loop is not loop:
-            if self._loop is not None and not self._loop.is_closed():
-                raise LifecycleError(
-                    f"{self!r} belongs to another event loop that still runs: give each its own"
-                )
-            # A leaky bucket of this size that leaks its whole content in `burst / qps` seconds.
-            self._meter = AsyncLimiter(self.burst, self.burst / qps)
-            self._turn = asyncio.Lock()
-            self._loop = loop
+    def try_acquire(self) -> bool:
+        """Take a token if one is free and nobody waits for it. Raises `LifecycleError` as `acquire` does."""
+        meter = self._metered()
+        return meter is None or (not self._waiting and meter.take())
+
+    def set_rate(self, qps: float | None, burst: int | None = None) -> None:
+        """Change the figures from now on, for those who wait too; *burst* stays as it is where None.
+
+        Tokens that are there stay, up to the new burst. Shares keep their part of the whole. Raises
+        `ConfigError` as the constructor does, and for a share: that follows the limiter it is of.
+        """
+        if self._of is not None:
+            raise ConfigError(f"{self!r} is a share of {self._of!r}: change that one")
+        burst = self._whole[1] if burst is None else burst
+        _check(qps, burst)
+        _split(burst, [fraction for fraction, _ in self._shares])
+        self._set_whole(qps, burst)
+
+    def share(self, fraction: float) -> Limiter:
+        """A limiter of its own with *fraction* of this one's whole rate and burst, which this one gives up.
+
+        The burst is rounded down, but no limiter's is below 1. The share starts with its part of the free
+        tokens. Raises `ConfigError` unless the shares sum to less than 1 and every one can have a burst.
+        """
+        if not 0 < fraction < 1 or sum(share for share, _ in self._shares) + fraction >= 1:
+            given = ", ".join(f"{share:g}" for share, _ in self._shares) or "none"
+            raise ConfigError(f"shares must sum to less than 1; {given} given, {fraction!r} asked for")
+        _split(self._whole[1], [*(one for one, _ in self._shares), fraction])
+        share = Limiter(self.qps, 1)
+        share._of = self
+        meter = self._metered_if_bound()
+        if meter is not None:
+            part = fraction / (1.0 - sum(one for one, _ in self._shares))
+            free = meter.free()
+            share._loop, share._meter = self._loop, Meter(meter.qps, meter.burst, free=free * part)
+            self._meter = Meter(meter.qps, meter.burst, free=free * (1.0 - part))
+        self._shares.append((fraction, share))
+        self._set_whole(*self._whole)
+        return share
+
+    # --- the dispatcher ---
+
+    def _dispatch(self) -> None:
+        """Hand out the tokens there are, and come back when there is another."""
+        self._timer = None
+        meter = self._meter
+        while self._waiting and (meter is None or meter.take()):
+            while self._waiting and (turn := self._next()).cancelled():
+                pass  # its task was cancelled, and has not run since
+            if turn.cancelled():
+                if meter is not None:
+                    meter.give_back()
+            else:
+                turn.set_result(None)
+        if self._waiting and meter is not None and self._loop is not None:
+            self._timer = self._loop.call_later(meter.wait(), self._dispatch)
+
+    def _next(self) -> asyncio.Future[None]:
+        self._waiting -= 1
+        lease, *others = self._lines
+        if lease:
+            return lease.popitem(last=False)[0]
+        self._turn = (self._turn + 1) % _AGED_TURN
+        heads = [line for line in others if line]
+        line = heads[0]
+        if not self._turn and len(heads) > 1 and self._loop is not None:
+            oldest = min(heads[1:], key=lambda one: next(iter(one.values())))
+            if self._loop.time() - next(iter(oldest.values())) >= AGED_AFTER:
+                line = oldest
+        return line.popitem(last=False)[0]
+
+    def _left(self) -> None:
+        """A waiter left the line by itself."""
+        self._waiting -= 1
+        if not self._waiting and self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _pass_on(self) -> None:
+        """A token was handed to a caller that is gone."""
+        if self._meter is not None:
+            self._meter.give_back()
+            self._again()
+
+    def _again(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._dispatch()
+
+    def _expire(self, lane: Lane, turn: asyncio.Future[None], within: float) -> None:
+        if self._lines[lane].pop(turn, None) is not None:
+            turn.set_exception(self._overdue(lane, within, self.expected_wait(lane)))
+            self._left()
+
+    def _overdue(self, lane: Lane, within: float, expected: float) -> FlowTimeout:
+        queued = sum(len(line) for line in self._lines[: lane + 1])
+        return FlowTimeout(
+            f"not admitted within {within:g} s: {queued} requests wait before it (lane {lane}), which takes "
+            f"about {expected:.3g} s at {_rate(self.qps, self.burst)}; allow more time or raise qps",
+            lane=str(lane),
+            queued=queued,
+            expected=expected,
+        )
+
+    # --- the meter ---
+
+    def _metered(self) -> Meter | None:
+        """The meter, bound to the running loop; None where nothing is limited."""
+        if self.qps is None:
+            return None
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop or self._meter is None:
+            self._bind(loop, self.qps)
         return self._meter
 
+    def _metered_if_bound(self) -> Meter | None:
+        return self._meter if self._loop is not None and self._loop is running_loop() else None
+
+    def _bind(self, loop: asyncio.AbstractEventLoop, qps: float) -> None:
+        if self._loop is not None and self._loop is not loop and not self._loop.is_closed():
+            raise LifecycleError(f"{self!r} belongs to another event loop that still runs: give each its own")
+        if self._loop is not loop:  # whoever waits in a loop that was closed is gone
+            for line in self._lines:
+                line.clear()
+            self._waiting, self._timer = 0, None
+        self._loop, self._meter = loop, Meter(qps, self.burst)
+
+    def _set_whole(self, qps: float | None, burst: int) -> None:
+        self._whole = (qps, burst)
+        rest, parts = _split(burst, [fraction for fraction, _ in self._shares])
+        left = 1.0 - sum(fraction for fraction, _ in self._shares)
+        self._set_own(None if qps is None else qps * left, rest)
+        for (fraction, share), part in zip(self._shares, parts, strict=True):
+            share._set_whole(None if qps is None else qps * fraction, part)
+
+    def _set_own(self, qps: float | None, burst: int) -> None:
+        self.qps, self.burst = qps, burst
+        meter = self._metered_if_bound()
+        if qps is None or meter is None:
+            self._meter = None
+        elif (meter.qps, meter.burst) != (qps, burst):
+            self._meter = meter.at(qps, burst)
+        if self._waiting and self._loop is not None and not self._loop.is_closed():
+            self._again()
+
     def __repr__(self) -> str:
-        rate = "unlimited" if self.qps is None else f"qps={self.qps:g}, burst={self.burst}"
-        return f"Limiter({rate}, waiting={self._waiting})"
+        return f"Limiter({_rate(self.qps, self.burst)}, waiting={self._waiting})"
 
 
-def _until_free(meter: AsyncLimiter, qps: float) -> float:
-    """The seconds until *meter* has a whole token, rounded up by a grain of one.
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The event loop that runs in this thread, or None."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
 
-    The meter's own timer aims at the exact instant and, where a rounding error leaves it short of that,
-    fires again and again at the same time of a virtual clock. A little more than needed always moves on.
-    """
-    free, step = 0.0, 0.5
-    while step >= _GRAIN:
-        if meter.has_capacity(free + step):
-            free += step
-        step /= 2
-    return max((1.0 - free) / qps, _SHORTEST)
+
+def _check(qps: float | None, burst: int) -> None:
+    if qps is not None and not (qps > 0 and math.isfinite(qps)):
+        raise ConfigError(f"qps must be a positive number, or None for no limit; got {qps!r}")
+    if isinstance(burst, bool) or not isinstance(burst, int) or burst < 1:
+        raise ConfigError(f"burst must be a whole number of at least 1; got {burst!r}")
+
+
+def _split(burst: int, fractions: list[float]) -> tuple[int, list[int]]:
+    """The burst that is left, and the one of each share."""
+    parts = [max(1, int(burst * fraction)) for fraction in fractions]
+    rest = burst - sum(parts)
+    if rest < 1:
+        raise ConfigError(f"a burst of {burst} is too small for {len(parts)} shares and a rest")
+    return rest, parts
+
+
+def _rate(qps: float | None, burst: int) -> str:
+    return "unlimited" if qps is None else f"qps={qps:g}, burst={burst}"
