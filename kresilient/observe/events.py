@@ -16,15 +16,20 @@ from typing import Final
 __all__ = [
     "Admitted",
     "BacklogMerging",
+    "CostlyList",
     "Event",
     "HandlerFailed",
     "Listed",
     "ObjectQuarantined",
     "Observer",
     "Observers",
+    "OutageBegan",
+    "OutageEnded",
+    "PressureChanged",
     "ReflectorMoved",
     "RequestFinished",
     "RequestRetried",
+    "RetryDenied",
     "Rewound",
     "StaleEventIgnored",
     "TaskCrashed",
@@ -44,11 +49,12 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Admitted(Event):
-    """The token bucket let a request pass after `waited` seconds."""
+    """Admission let a request pass in its `lane` after `waited` seconds."""
 
     verb: str
     resource: str
     waited: float
+    lane: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,56 @@ class RequestRetried(Event):
     attempt: int
     delay: float
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDenied(Event):
+    """An attempt failed, and the retry budget of the client allows no repeat now."""
+
+    verb: str
+    resource: str
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PressureChanged(Event):
+    """A priority level, lane or API is held to `rate` requests a second from now (None: to none of its own),
+    and not asked for `paused` seconds."""
+
+    level: str
+    rate: float | None
+    paused: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutageBegan(Event):
+    """The server refuses connections: from here one probe at a time asks, and every informer waits."""
+
+    server: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class OutageEnded(Event):
+    """The server answers again after `seconds` and so many `probes`; the `waiting` informers come back spread
+    over a window."""
+
+    server: str
+    seconds: float
+    probes: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class CostlyList(Event):
+    """A call site lists everything again and again where an informer would answer from memory."""
+
+    resource: str
+    site: str
+    interval: float
+    instead: str
 
 
 # --- the reflector -----------------------------------------------------------------------------------

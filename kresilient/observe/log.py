@@ -23,14 +23,19 @@ from cachetools import LRUCache
 from .events import (
     Admitted,
     BacklogMerging,
+    CostlyList,
     Event,
     HandlerFailed,
     Listed,
     ObjectQuarantined,
     Observer,
+    OutageBegan,
+    OutageEnded,
+    PressureChanged,
     ReflectorMoved,
     RequestFinished,
     RequestRetried,
+    RetryDenied,
     Rewound,
     StaleEventIgnored,
     TaskCrashed,
@@ -186,6 +191,48 @@ def _retried(event: RequestRetried) -> _Line:
     return "flow", logging.INFO, "retrying", pairs, (event.verb, event.resource, _kind(event.reason))
 
 
+def _retry_denied(event: RetryDenied) -> _Line:
+    pairs = {
+        "verb": event.verb,
+        "resource": event.resource,
+        "attempt": event.attempt,
+        "reason": event.reason,
+    }
+    same = (event.verb, event.resource, _kind(event.reason))
+    return "flow", logging.WARNING, "not retried: the retry budget is spent", pairs, same
+
+
+def _pressure(event: PressureChanged) -> _Line:
+    pairs = {"of": event.level, "rate": event.rate, "paused": event.paused, "reason": event.reason}
+    level = logging.INFO if event.rate is None and not event.paused else logging.WARNING
+    return "flow", level, "pressure changed", pairs, (event.level, _kind(event.reason))
+
+
+def _outage_began(event: OutageBegan) -> _Line:
+    pairs = {"server": event.server, "reason": event.reason}
+    return "flow", logging.WARNING, "the server refuses connections", pairs, event.server
+
+
+def _outage_ended(event: OutageEnded) -> _Line:
+    pairs = {
+        "server": event.server,
+        "seconds": event.seconds,
+        "probes": event.probes,
+        "waiting": event.waiting,
+    }
+    return "flow", logging.WARNING, "the server answers again", pairs, event.server
+
+
+def _costly(event: CostlyList) -> _Line:
+    pairs = {
+        "resource": event.resource,
+        "site": event.site,
+        "interval": event.interval,
+        "instead": event.instead,
+    }
+    return "flow", logging.WARNING, "a list of everything is polled", pairs, None
+
+
 def _moved(event: ReflectorMoved) -> _Line:
     pairs: dict[str, Any] = {"reflector": event.reflector, "row": event.row, "state": event.state}
     if not event.reason:
@@ -255,6 +302,11 @@ _DESCRIBED: Final[dict[type[Event], Callable[[Any], _Line | None]]] = {
     Admitted: _admitted,
     RequestFinished: _finished,
     RequestRetried: _retried,
+    RetryDenied: _retry_denied,
+    PressureChanged: _pressure,
+    OutageBegan: _outage_began,
+    OutageEnded: _outage_ended,
+    CostlyList: _costly,
     ReflectorMoved: _moved,
     Listed: _listed,
     ObjectQuarantined: _quarantined,

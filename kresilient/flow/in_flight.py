@@ -1,0 +1,72 @@
+"""A cap on requests under way, beside the cap on their rate: a slow server is not asked ever more at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from typing import Final
+
+from ..api.errors import ConfigError
+from .lanes import Lane
+
+__all__ = ["MAX_IN_FLIGHT", "MAX_LISTS", "InFlight"]
+
+MAX_IN_FLIGHT: Final = 30
+"""Unary calls of one client under way at once; with the reserved ones that is what the HTTP transport's pool
+holds."""
+
+MAX_LISTS: Final = 4
+"""Lists of informers under way at once, of all clients of one server in a process."""
+
+_RESERVED: Final = 2
+
+
+class InFlight:
+    """Lets *most* unary calls be under way at once, and *reserved* lease renewals beside them.
+
+    Places are given in the order of the lanes, and within a lane in the order they were asked for. A renewal
+    finds a place even where slow requests hold all the common ones.
+
+    Raises `ConfigError` unless both are whole numbers of at least 1.
+    """
+
+    __slots__ = ("_lines", "_reserved", "count", "most")
+
+    def __init__(self, most: int = MAX_IN_FLIGHT, *, reserved: int = _RESERVED) -> None:
+        for figure in (most, reserved):
+            if isinstance(figure, bool) or not isinstance(figure, int) or figure < 1:
+                raise ConfigError(f"max_in_flight must be a whole number of at least 1; got {figure!r}")
+        self.most = most
+        self._reserved = reserved
+        self._lines: tuple[OrderedDict[asyncio.Future[None], None], ...] = tuple(OrderedDict() for _ in Lane)
+        self.count = 0
+        """Calls under way now."""
+
+    async def acquire(self, lane: Lane) -> None:
+        """Wait for a place; `release` it. Cancelled: none is taken."""
+        if self._free(lane):
+            self.count += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        line = self._lines[lane]
+        line[turn] = None
+        try:
+            await turn
+        except BaseException:
+            if line.pop(turn, True) is True and turn.done() and not turn.cancelled():
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """Give a place back: the next who may have it gets it."""
+        self.count -= 1
+        for lane in Lane:
+            line = self._lines[lane]
+            while line and self._free(lane):
+                turn, _ = line.popitem(last=False)
+                if not turn.done():  # its task may have been cancelled, and not run since
+                    self.count += 1
+                    turn.set_result(None)
+
+    def _free(self, lane: Lane) -> bool:
+        return self.count < self.most + (self._reserved if lane is Lane.LEASE else 0)

@@ -1,0 +1,149 @@
+"""Outages: while a server refuses connections one probe asks, and when it is back nobody storms it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from ..api.errors import ConfigError, ConnectFailed
+from ..observe.events import Observers, OutageBegan, OutageEnded, loop_time
+from .backoff import Backoff
+
+__all__ = ["PROBE_CAP", "SPREAD", "Outage"]
+
+SPREAD: Final = 30.0
+"""Seconds over which a client's informers come back after an outage."""
+
+PROBE_CAP: Final = 15.0
+"""Seconds between two probes at the most, before their jitter (so 30 with it): a client sees that the server
+is back no later than that, and its last informer asks one window after."""
+
+
+class Outage:
+    """Whether the server can be reached, and whose turn it is to find out.
+
+    It begins with a refused connection and ends with the first answer of any kind, whoever asked. While it
+    lasts, `turn` lets one informer pass as the probe, again and again at the pace of a jittered backoff, and
+    holds the others. When it is over, each of those is let go at a moment of its own, drawn from a window.
+
+    Args:
+        server: for events.
+        window: seconds over which they are spread; 0 lets all go at once.
+        observers: hear `OutageBegan` and `OutageEnded`.
+        random: uniform in [0, 1).
+        clock: monotonic seconds; the running loop's time where None.
+
+    Raises `ConfigError` for a negative window.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        *,
+        observers: Observers,
+        random: Callable[[], float],
+        window: float = SPREAD,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        if not window >= 0:
+            raise ConfigError(f"spread must be seconds >= 0; got {window!r}")
+        self._server = server
+        self._observers = observers
+        self._random = random
+        self.window = window
+        self._clock = clock or loop_time
+        self._pace = Backoff(cap=PROBE_CAP, clock=self._clock, random=random)
+        self._since: float | None = None
+        self.reason = ""
+        """What the refused connection that began it said."""
+        self._probes = 0
+        self._probe_due = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiting: OrderedDict[asyncio.Future[bool], None] = OrderedDict()
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the server refused the last connection that was tried."""
+        return self._since is not None
+
+    @property
+    def waiting(self) -> int:
+        """How many informers wait for the server."""
+        return len(self._waiting)
+
+    async def turn(self) -> bool:
+        """Wait for the moment to ask the server again; return whether it comes from the spread after an
+        outage, and is not the probe's (nor that of a time without any outage).
+
+        Cancelled: whoever is next gets the turn.
+        """
+        spread = False
+        while self.lasts:
+            if self._probe_due:
+                self._probe_due = False
+                return False
+            turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+            self._waiting[turn] = None
+            try:
+                if await turn:
+                    return False
+            except BaseException:
+                if self._waiting.pop(turn, True) is True and turn.done() and not turn.cancelled():
+                    self._hand_on(turn.result())
+                raise
+            await asyncio.sleep(self.window * self._random())
+            spread = True  # unless it is away again by now
+        return spread
+
+    def refused(self, error: ConnectFailed) -> None:
+        """Note a connection that was refused."""
+        if self._since is None:
+            self._since, self.reason = self._clock(), error.brief
+            self._probes, self._probe_due = 0, False
+            self._pace.reset()
+            self._observers(OutageBegan(self._server, error.brief))
+            self._schedule()
+
+    def answered(self) -> None:
+        """Note an answer of any kind."""
+        if self._since is None:
+            return
+        seconds, self._since = self._clock() - self._since, None
+        self._cancel_timer()
+        waiting, self._waiting = self._waiting, OrderedDict()
+        for turn in waiting:
+            if not turn.done():
+                turn.set_result(False)
+        self._observers(OutageEnded(self._server, seconds, self._probes, len(waiting)))
+
+    def close(self) -> None:
+        """Forget the next probe. Those who wait are their owners' to cancel."""
+        self._cancel_timer()
+
+    def _schedule(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(self._pace.delay(), self._probe)
+
+    def _probe(self) -> None:
+        """It is time to ask again: the one that waited longest does, or the next that comes."""
+        self._timer = None
+        self._probes += 1
+        self._hand_on(True)
+        self._schedule()  # whatever becomes of this probe
+
+    def _hand_on(self, probe: bool) -> None:
+        if not probe or not self.lasts:
+            return
+        while self._waiting:
+            turn, _ = self._waiting.popitem(last=False)
+            if not turn.done():
+                turn.set_result(True)
+                return
+        self._probe_due = True
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
