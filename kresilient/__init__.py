@@ -19,10 +19,10 @@ _HOMES = {
     "ClusterConfig": "transport.config",
     "ConfigError": "api.errors",
     "Conflict": "api.errors",
-    "connect": "connection",
     "ConnectFailed": "api.errors",
-    "ConnectionLost": "api.errors",
     "ConnectOptions": "connection",
+    "ConnectionLost": "api.errors",
+    "CostlyListRefused": "api.errors",
     "Event": "cache.events",
     "EventStream": "cache.subscription",
     "EventType": "cache.events",
@@ -39,6 +39,7 @@ _HOMES = {
     "KresilientError": "api.errors",
     "KubeObject": "api.objects",
     "LabelSelector": "api.label_selectors",
+    "Lane": "flow.lanes",
     "LifecycleError": "api.errors",
     "Limiter": "flow.limiter",
     "ListCall": "reads",
@@ -50,6 +51,7 @@ _HOMES = {
     "OutcomeUnknown": "api.errors",
     "PoisonObject": "api.errors",
     "Resource": "api.resources",
+    "RetryBudget": "flow.budget",
     "RetryPolicy": "flow.retry",
     "SelectorError": "api.errors",
     "ServerUnavailable": "api.errors",
@@ -66,6 +68,9 @@ _HOMES = {
     "WatchEvent": "api.wire",
     "WatchStream": "reads",
     "WireError": "api.errors",
+    "admission": "flow.lanes",
+    "connect": "connection",
+    "retry_on_conflict": "flow.conflict",
 }
 
 if TYPE_CHECKING:
@@ -90,6 +95,7 @@ if TYPE_CHECKING:
     from .api.errors import (
         ConnectionLost as ConnectionLost,
     )
+    from .api.errors import CostlyListRefused as CostlyListRefused
     from .api.errors import (
         Expired as Expired,
     )
@@ -184,6 +190,10 @@ if TYPE_CHECKING:
     from .connection import (
         connect as connect,
     )
+    from .flow.budget import RetryBudget as RetryBudget
+    from .flow.conflict import retry_on_conflict as retry_on_conflict
+    from .flow.lanes import Lane as Lane
+    from .flow.lanes import admission as admission
     from .flow.limiter import Limiter as Limiter
     from .flow.retry import RetryPolicy as RetryPolicy
     from .reads import ListCall as ListCall
@@ -216,6 +226,7 @@ __all__ = [
     "ConnectFailed",
     "ConnectOptions",
     "ConnectionLost",
+    "CostlyListRefused",
     "Event",
     "EventStream",
     "EventType",
@@ -232,6 +243,7 @@ __all__ = [
     "KresilientError",
     "KubeObject",
     "LabelSelector",
+    "Lane",
     "LifecycleError",
     "Limiter",
     "ListCall",
@@ -243,6 +255,7 @@ __all__ = [
     "OutcomeUnknown",
     "PoisonObject",
     "Resource",
+    "RetryBudget",
     "RetryPolicy",
     "SelectorError",
     "ServerUnavailable",
@@ -260,5 +273,7 @@ __all__ = [
     "WatchStream",
     "WireError",
     "__version__",
+    "admission",
     "connect",
+    "retry_on_conflict",
 ]

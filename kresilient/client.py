@@ -7,9 +7,9 @@ cannot take the user's code down: a crash is reported to the observers, to `heal
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import random as _random
-import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -42,9 +42,13 @@ from .cache.reflector import Reflector
 from .cache.shared import SharedInformer, health_of
 from .cache.timing import Timing
 from .discovery import Discovery
+from .flow.budget import RetryBudget
 from .flow.door import Answer, Door
+from .flow.in_flight import MAX_IN_FLIGHT, InFlight
 from .flow.limiter import Limiter
+from .flow.pressure import LevelPressure
 from .flow.retry import RetryPolicy
+from .flow.shared import shared_limiter, shared_lists
 from .observe.events import Observer, Observers, TaskCrashed
 from .observe.log import log_observer
 from .reads import ListCall, WatchStream
@@ -60,11 +64,25 @@ Selector = str | Mapping[str, Any] | LabelSelector
 
 @dataclass(frozen=True, slots=True)
 class ClientHealth:
-    """How a client stands: its informers, and what crashed (a bug; please report it)."""
+    """How a client stands.
+
+    Attributes:
+        server: its base URL.
+        informers: each of them.
+        crashes: what crashed lately (a bug; please report it).
+        reachable: False from a refused connection until the next answer.
+        waiting: requests that wait for admission now.
+        pressure: the priority levels, lanes and APIs that were asked, those held back first.
+        retries_left: repeats that the retry budget allows now.
+    """
 
     server: str
     informers: tuple[InformerHealth, ...]
     crashes: tuple[str, ...]
+    reachable: bool = True
+    waiting: int = 0
+    pressure: tuple[LevelPressure, ...] = ()
+    retries_left: float = 0.0
 
     @property
     def ok(self) -> bool:
@@ -82,7 +100,9 @@ class Client:
     Every verb raises the typed `ApiError` of the server's answer, `ConnectFailed` or `ConnectionLost` where
     there was none, and `InvalidName` for a name no path can carry; a write whose answer was lost raises
     `OutcomeUnknown`. Reads, and writes that certainly did nothing, are retried within bounds first.
-    With *shares_limiter*, clients of one server with equal figures on one loop have one limiter.
+    With *shares_limiter*, clients of one server with equal figures on one loop have one limiter. The other
+    options are those of `connect`; *timing* sets every
+    time of its informers, these two too where they are not given.
     Cancelled: the request is aborted; a write may still have happened.
     """
 
@@ -95,6 +115,11 @@ class Client:
         limiter: Limiter | None = None,
         shares_limiter: bool = False,
         retry: RetryPolicy | None = None,
+        budget: RetryBudget | None = None,
+        max_in_flight: int = MAX_IN_FLIGHT,
+        spread: float | None = None,
+        start_jitter: float | None = None,
+        strict: bool = False,
         observers: Iterable[Observer] = (),
         random: Callable[[], float] = _random.random,
         timing: Timing | None = None,
@@ -103,8 +128,11 @@ class Client:
         self._limiter = limiter if limiter is not None else Limiter(qps, burst)
         self._shares_limiter = shares_limiter and limiter is None and qps is not None
         self._retry = retry
+        self._budget = RetryBudget() if budget is None else budget
+        self._in_flight = InFlight(max_in_flight)
+        self._strict = strict
         self._random = random
-        self._timing = timing
+        self._timing = _timed(timing or Timing(), spread, start_jitter)
         self.observers = Observers(log_observer(), *observers)
         self.namespace = "default"
         """The default namespace of the configuration; nothing is put there unless you say so."""
@@ -133,12 +161,17 @@ class Client:
                     transport, self.namespace = await transport()
                 self._loop = asyncio.get_running_loop()
                 if self._shares_limiter:
-                    self._limiter = _shared_limiter(transport.server, self._limiter)
+                    self._limiter = shared_limiter(transport.server, self._limiter)
                 self._door = Door(
                     transport,
                     limiter=self._limiter,
                     observers=self.observers,
                     retry=self._retry,
+                    budget=self._budget,
+                    in_flight=self._in_flight,
+                    lists=shared_lists(transport.server),
+                    spread=self._timing.spread,
+                    strict=self._strict,
                     random=self._random,
                 )
                 self._discovery = Discovery(self._door)
@@ -195,9 +228,19 @@ class Client:
     @property
     def health(self) -> ClientHealth:
         """How the client stands, for probes."""
-        server = self._door.transport.server if self._door is not None else ""
         informers = tuple(health_of(shared) for shared in self._informers.values())
-        return ClientHealth(server, informers, tuple(self._crashes))
+        door, crashes = self._door, tuple(self._crashes)
+        if door is None:
+            return ClientHealth("", informers, crashes)
+        return ClientHealth(
+            door.transport.server,
+            informers,
+            crashes,
+            reachable=not door.outage.lasts,
+            waiting=self._limiter.waiting,
+            pressure=door.pressure.levels,
+            retries_left=door.budget.left,
+        )
 
     @property
     def server(self) -> str:
@@ -216,7 +259,8 @@ class Client:
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open" if self._door is not None else "not open"
-        return f"<Client of {self.health.server or 'a cluster to be found'}, {state}>"
+        server = self._door.transport.server if self._door is not None else "a cluster to be found"
+        return f"<Client of {server}, {state}>"
 
     # --- reads ---
 
@@ -654,15 +698,13 @@ class Client:
             self.observers(TaskCrashed(task.get_name(), error))
 
 
-_shared_limiters: weakref.WeakKeyDictionary[
-    asyncio.AbstractEventLoop, weakref.WeakValueDictionary[tuple[str, float | None, int], Limiter]
-] = weakref.WeakKeyDictionary()
-
-
-def _shared_limiter(server: str, mine: Limiter) -> Limiter:
-    """The limiter that clients of *server* with the same figures have on this loop; *mine* if it is new."""
-    known = _shared_limiters.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
-    return known.setdefault((server, mine.qps, mine.burst), mine)
+def _timed(timing: Timing, spread: float | None, start_jitter: float | None) -> Timing:
+    spread = timing.spread if spread is None else spread
+    start_jitter = timing.start_jitter if start_jitter is None else start_jitter
+    for name, seconds in (("spread", spread), ("start_jitter", start_jitter)):
+        if not (seconds >= 0 and math.isfinite(seconds)):
+            raise ConfigError(f"{name} must be seconds >= 0; got {seconds!r}")
+    return replace(timing, spread=spread, start_jitter=start_jitter)
 
 
 def _version_of(reflector: Reflector, key: Key | None) -> str:

@@ -8,7 +8,10 @@ from typing import Any, TypedDict, Unpack
 
 from .api.errors import ConfigError
 from .client import Client
+from .flow.budget import RetryBudget
+from .flow.in_flight import MAX_IN_FLIGHT
 from .flow.limiter import Limiter
+from .flow.outage import SPREAD
 from .flow.retry import RetryPolicy
 from .observe.events import Observer
 from .transport.auth import Credentials
@@ -50,6 +53,11 @@ def connect(
     burst: int = 40,
     limiter: Limiter | None = None,
     retry: RetryPolicy | None = None,
+    budget: RetryBudget | None = None,
+    max_in_flight: int = MAX_IN_FLIGHT,
+    spread: float = SPREAD,
+    start_jitter: float = 0.0,
+    strict: bool = False,
     observers: Iterable[Observer] = (),
     **options: Unpack[ConnectOptions],
 ) -> Client:
@@ -63,7 +71,14 @@ def connect(
             that are connected with the same figures on one event loop share them.
         burst: requests that may leave at once after a rest.
         limiter: a limiter of your own, instead of `qps` and `burst`.
-        retry: how often unary calls are tried.
+        retry: how often one unary call is tried.
+        budget: how many repeats all of them together may cost.
+        max_in_flight: unary calls under way at once; lease renewals have places of their own beside them.
+        spread: seconds over which informers come back after an outage, and relist when a restarted server
+            has forgotten their version.
+        start_jitter: seconds within which an informer's first list begins, at a moment of its own. 0 for at
+            once; set it where a whole fleet starts together, as the pods of a DaemonSet do.
+        strict: refuse the polling of whole lists (`CostlyListRefused`), which is else logged once a place.
         observers: hear every event of `kresilient.observe.events`.
         options: the cluster and the credentials; see `ConnectOptions`.
 
@@ -90,5 +105,10 @@ def connect(
         limiter=limiter,
         shares_limiter=True,
         retry=retry,
+        budget=budget,
+        max_in_flight=max_in_flight,
+        spread=spread,
+        start_jitter=start_jitter,
+        strict=strict,
         observers=observers,
     )

@@ -10,6 +10,7 @@ from typing import Final
 from ..api.errors import (
     ApiError,
     ConfigError,
+    ConnectFailed,
     KresilientError,
     Status,
     TransportError,
@@ -21,6 +22,7 @@ from ..api.errors import Unauthorized as UnauthorizedError
 from ..api.resources import Resource
 from ..api.wire import Item, ListDecoder
 from ..flow.door import Door
+from ..flow.outage import Outage
 from ..transport.base import Request, Response
 from .states import (
     Denied,
@@ -34,6 +36,7 @@ from .states import (
     TooLarge,
     Unauthorized,
     Unavailable,
+    Unreachable,
 )
 
 __all__ = ["ListResult", "ListWatch", "SnapshotLost", "signal_of", "signal_of_status"]
@@ -95,6 +98,16 @@ class ListWatch:
         )
         self._list_headers = _accept(_PARTIAL.format("List") if metadata_only else "")
         self._watch_headers = _accept(_PARTIAL.format("") if metadata_only else "")
+
+    @property
+    def outage(self) -> Outage:
+        """Whether the server can be reached, and whose turn it is to ask."""
+        return self._door.outage
+
+    @property
+    def lists(self) -> asyncio.Semaphore:
+        """Held while a list is read: the process reads only so many at once."""
+        return self._door.lists
 
     async def pages(self, listing: Listing, result: ListResult) -> AsyncGenerator[list[Item], None]:
         """The items of a whole list, in the pieces in which they arrive; *result* is complete at the end.
@@ -233,6 +246,8 @@ def signal_of(error: KresilientError, listing: Listing | None) -> Signal:
         return PageExpired(reason)
     if isinstance(error, WireError):
         return NotAList(reason)
+    if isinstance(error, ConnectFailed):
+        return Unreachable(reason)
     if isinstance(error, TransportError):
         return Unavailable(reason)
     if not isinstance(error, ApiError):

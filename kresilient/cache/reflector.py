@@ -57,11 +57,13 @@ from .states import (
     Stopped,
     Strategy,
     StreamingFailed,
+    Unreachable,
     Waiting,
     Watching,
     WentBack,
     WriteBehind,
     first_listing,
+    first_state,
     step,
 )
 from .store import Store, Table, differences
@@ -136,6 +138,8 @@ class Reflector:
         self._expired_at: float | None = None
         self._relist_at: float | None = None
         self._relist_next = False  # the relist comes before the stall limit
+        self._spread_at: float | None = None  # when an outage's spread last let it go
+        self._probes = False  # it is this one's turn to find out whether the server is back
         self._cause = ""  # the row that led to the list under way
         self._deleted: LRUCache[str, str] = LRUCache(4096)  # uid -> version of its delete
         self._stream: _Stream | None = None  # a streaming list that goes on as the watch
@@ -154,7 +158,9 @@ class Reflector:
 
     async def run(self) -> None:
         """Follow the server until cancelled. Cancelled: every connection is closed; the store stays."""
-        self._state = first_listing(self._may_stream())
+        self._state = first_state(self._may_stream(), jitter=self._timing.start_jitter > 0)
+        if isinstance(self._state, Waiting):
+            self._delay = self._seconds(self._state)
         try:
             while not isinstance(self._state, Stopped):
                 await self._take(await self._perform(self._state))
@@ -172,9 +178,14 @@ class Reflector:
     # --- the two halves of the loop: do what the state says; take the signal it ends in ---
 
     async def _perform(self, state: State) -> Signal:
+        outage, asking = self._listwatch.outage, not isinstance(state, Waiting) and self._stream is None
+        if asking and outage.lasts and not self._probes:
+            return Unreachable(outage.reason)
+        self._probes = False
         try:
             if isinstance(state, Listing):
-                return await self._list(state)
+                async with self._listwatch.lists:
+                    return await self._list(state)
             if isinstance(state, Watching):
                 return await self._watch(state.version)
             if isinstance(state, Proving):
@@ -182,7 +193,12 @@ class Reflector:
         except KresilientError as error:
             await self._drop_stream()
             return signal_of(error, state if isinstance(state, Listing) else None)
-        await asyncio.sleep(self._delay)
+        if isinstance(state, Waiting) and state.pause is Pause.OUTAGE:
+            if await outage.turn():
+                self._spread_at = self._clock()
+            self._probes = outage.lasts
+        else:
+            await asyncio.sleep(self._delay)
         return Elapsed()
 
     async def _take(self, signal: Signal) -> None:
@@ -220,10 +236,17 @@ class Reflector:
                 return timing.small_jitter * self._random()
             case Pause.CAP:
                 return timing.backoff_cap * (1.0 + self._random())
+            case Pause.START:
+                return timing.start_jitter * self._random()
+            case Pause.OUTAGE:
+                return 0.0
             case Pause.EXPIRED:
-                before, self._expired_at = self._expired_at, self._clock()
-                if before is None or self._expired_at - before > RESET_AFTER:
-                    return max(timing.expired_jitter * self._random(), state.floor)
+                now = self._clock()
+                before, self._expired_at = self._expired_at, now
+                if before is None or now - before > RESET_AFTER:
+                    spread = self._spread_at is not None and now - self._spread_at <= timing.spread
+                    window = timing.small_jitter if spread else timing.spread
+                    return max(window * self._random(), state.floor)
         return self._backoff.delay(state.floor)
 
     def _may_stream(self) -> bool:

@@ -43,11 +43,13 @@ __all__ = [
     "TooLarge",
     "Unauthorized",
     "Unavailable",
+    "Unreachable",
     "Waiting",
     "Watching",
     "WentBack",
     "WriteBehind",
     "first_listing",
+    "first_state",
     "step",
 ]
 
@@ -104,7 +106,9 @@ class Pause(Enum):
 
     SPREAD = "a small jitter"
     BACKOFF = "the backoff, and no less than Retry-After"
-    EXPIRED = "a jitter the first time, then the backoff"
+    EXPIRED = "spread over the window the first time, then the backoff"
+    OUTAGE = "until it is this informer's turn: as the client's probe, or spread once the server is back"
+    START = "the jitter of a first start"
     CAP = "the cap of the backoff"
 
 
@@ -168,6 +172,11 @@ class PageExpired(Signal):
 @dataclass(frozen=True, slots=True)
 class Unavailable(Signal):
     retry_after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Unreachable(Signal):
+    pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +306,12 @@ def first_listing(streaming: bool) -> Listing:
     return Listing(Strategy.STREAM) if streaming else Listing(Strategy.CACHE)
 
 
+def first_state(streaming: bool, *, jitter: bool) -> Listing | Waiting:
+    """How a reflector begins: with its first list, after a jitter where one is set."""
+    listing = first_listing(streaming)
+    return Waiting(Pause.START, listing) if jitter else listing
+
+
 def relist(version: str, streaming: bool) -> Listing:
     """The list that follows a watch which cannot go on at *version*."""
     if not version:
@@ -330,9 +345,11 @@ def _same_after(pause: Pause) -> Next:
     return following
 
 
-def _down_after(state: Asking, signal: Signal, streaming: bool) -> Waiting:
-    then = _rung_down(state, streaming)
-    return Waiting(Pause.EXPIRED, then, getattr(signal, "retry_after", 0.0))
+def _down_after(pause: Pause) -> Next:
+    def following(state: Asking, signal: Signal, streaming: bool) -> Waiting:
+        return Waiting(pause, _rung_down(state, streaming), getattr(signal, "retry_after", 0.0))
+
+    return following
 
 
 def _prove(state: Watching, signal: Signal, _streaming: bool) -> Waiting:
@@ -364,8 +381,8 @@ TABLE: Final[tuple[Row, ...]] = (
         (Listing,),
         OlderList,
         Action.NONE,
-        _down_after,
-        "WAITING, then the most recent list",
+        _down_after(Pause.BACKOFF),
+        "WAITING(backoff), then the most recent list",
         lambda state, _signal: not state.most_recent,
     ),
     Row(
@@ -381,16 +398,16 @@ TABLE: Final[tuple[Row, ...]] = (
         _ASKING,
         Expired,
         Action.NONE,
-        _down_after,
-        "WAITING(a jitter, then the backoff), then LISTING one rung down",
+        _down_after(Pause.EXPIRED),
+        "WAITING(spread over the window, then the backoff), then LISTING one rung down",
     ),
     Row(
         "the server is behind: resource version too large",
         _ASKING,
         TooLarge,
         Action.NONE,
-        _down_after,
-        "WAITING(a jitter, then the backoff), then LISTING one rung down",
+        _down_after(Pause.BACKOFF),
+        "WAITING(max(Retry-After, backoff)), then LISTING one rung down",
     ),
     Row(
         "410 on a later page, or a page of another snapshot",
@@ -401,7 +418,16 @@ TABLE: Final[tuple[Row, ...]] = (
         "WAITING(backoff), then the same list from its start",
     ),
     Row(
-        "429, 5xx, refused, reset, timeout",
+        "the server refuses connections, met here or by another request of the client",
+        _ASKING,
+        Unreachable,
+        Action.NONE,
+        _same_after(Pause.OUTAGE),
+        "WAITING(for the client's one probe, or its place in the spread once the server is back), then the "
+        "same step at the same version: no relist",
+    ),
+    Row(
+        "429, 5xx, reset, timeout",
         _ASKING,
         Unavailable,
         Action.NONE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..flow.backoff import BASE, CAP
+from ..flow.outage import SPREAD
 
 __all__ = ["Timing"]
 
@@ -18,7 +19,9 @@ class Timing:
         stall: silence after which a watch is given up. Bookmarks come about once a minute.
         lived: a watch that ends sooner, without an event, counts as failed.
         small_jitter: a clean re-watch waits up to this long, so that a fleet is not in step.
-        expired_jitter: a first relist after an expired version waits up to this long.
+        start_jitter: the first list of all waits up to this long.
+        spread: a first relist after an expired version waits up to this long, unless an outage has spread it
+            already: a restarted server expires a whole fleet at once.
         streaming_patience: a streaming list without a new object for this long is given up.
         streaming_limit: a streaming list without its end is given up after this long in any case; the end
             of its `watch_lifetime` gives it up too.
@@ -31,7 +34,8 @@ class Timing:
     stall: float = 150.0
     lived: float = 1.0
     small_jitter: float = 1.0
-    expired_jitter: float = 5.0
+    start_jitter: float = 0.0
+    spread: float = SPREAD
     streaming_patience: float = 30.0
     streaming_limit: float = 240.0
     streaming_off: float = 600.0

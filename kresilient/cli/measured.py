@@ -33,7 +33,10 @@ class Counts:
             self.wire_bytes += event.wire_bytes
             self._fault = ""
         elif (
-            isinstance(event, ReflectorMoved) and event.delay and event.reason and event.reason != self._fault
+            isinstance(event, ReflectorMoved)
+            and event.state == "waiting"
+            and event.reason
+            and event.reason != self._fault
         ):
             self._fault = event.reason
             if self.on_fault is not None:

@@ -17,6 +17,8 @@ from typing import Final
 
 from ..api.errors import (
     ApiError,
+    ConnectFailed,
+    FlowTimeout,
     KresilientError,
     LifecycleError,
     NotAKubernetesAnswer,
@@ -24,9 +26,15 @@ from ..api.errors import (
     WireError,
     api_error,
 )
-from ..observe.events import Admitted, Observers, RequestFinished, RequestRetried
+from ..observe.events import Admitted, Observers, RequestFinished, RequestRetried, RetryDenied
 from ..transport.base import Request, Response, Transport
+from .budget import RetryBudget
+from .cost import CostGuard
+from .in_flight import MAX_LISTS, InFlight
+from .lanes import Lane, current_admission, lane_of
 from .limiter import Limiter
+from .outage import SPREAD, Outage
+from .pressure import Pressure
 from .retry import RetryPolicy, retrying
 
 __all__ = ["MAX_BODY", "MAX_RETRY_AFTER", "Answer", "Door", "parse_retry_after"]
@@ -56,9 +64,14 @@ class Door:
 
     Args:
         transport: owned by the door from here on; closed with it.
-        limiter: the admission that every attempt passes, repeats included.
-        observers: hear `Admitted`, `RequestFinished` and `RequestRetried`.
+        limiter: the token that every attempt takes, repeats included.
+        observers: hear all that happens here.
         retry: how often a unary call is tried.
+        budget: the repeats of all calls together.
+        in_flight: the unary calls under way at once.
+        lists: the informers' lists under way at once; it may be shared.
+        spread: seconds over which informers come back after an outage.
+        strict: whether polling of whole lists is refused, and not only told of.
         clock: monotonic seconds; the running loop's time where None.
         random: uniform in [0, 1), for the jitter of waits.
         wall: seconds since the epoch, for a Retry-After that is a date.
@@ -72,6 +85,11 @@ class Door:
         limiter: Limiter,
         observers: Observers,
         retry: RetryPolicy | None = None,
+        budget: RetryBudget | None = None,
+        in_flight: InFlight | None = None,
+        lists: asyncio.Semaphore | None = None,
+        spread: float = SPREAD,
+        strict: bool = False,
         clock: Callable[[], float] | None = None,
         random: Callable[[], float] = _random.random,
         wall: Callable[[], float] = time.time,
@@ -81,6 +99,12 @@ class Door:
         self._limiter = limiter
         self._observers = observers
         self._retry = RetryPolicy() if retry is None else retry
+        self._in_flight = InFlight() if in_flight is None else in_flight
+        self._guard = CostGuard(observers=observers, strict=strict, clock=clock)
+        self.budget = RetryBudget(clock=clock) if budget is None else budget
+        self.pressure = Pressure(qps=lambda: limiter.qps, observers=observers, random=random, clock=clock)
+        self.outage = Outage(transport.server, observers=observers, random=random, window=spread, clock=clock)
+        self.lists = asyncio.Semaphore(MAX_LISTS) if lists is None else lists
         self._once = replace(self._retry, attempts=1)
         self._clock = clock
         self._random = random
@@ -114,18 +138,29 @@ class Door:
         *within*: seconds from now after which no further try begins, where that is sooner than the policy's.
 
         Raises:
-            ApiError: the server answered with a failure; `attempts` counts the tries.
+            ApiError: the server answered with a failure.
             ConnectFailed, ConnectionLost: no answer came.
             NotAKubernetesAnswer: a success whose body is empty or no JSON.
             WireError: the body is larger than `max_body`.
             OutcomeUnknown: a write that may or may not have been carried out.
+            FlowTimeout: it was not admitted within the time that `admission` allows.
+            CostlyListRefused: it polls whole lists, and the door is strict.
             LifecycleError: the door is closed, or was while the request waited.
+
+        `attempts` of the error counts the tries, `elapsed` the seconds they took.
 
         Cancelled: the attempt is aborted and its response closed; the server may still act on a write.
         """
+        if admit:
+            self._guard.check(request)
+        lane = _lane(request)
 
         async def attempt(number: int) -> Answer:
-            return await self._exchange(request, number, admit=admit or number > 1)
+            await self._admit(request, lane, token=admit or number > 1, place=True)
+            try:
+                return await self._exchange(request, lane, number)
+            finally:
+                self._in_flight.release()
 
         def on_retry(number: int, delay: float, error: KresilientError) -> None:
             self._observers(RequestRetried(request.verb, request.resource, number, delay, _in_short(error)))
@@ -137,6 +172,7 @@ class Door:
             repeatable=repeatable,
             clock=self._now,
             random=self._random,
+            allow=lambda number, error: self._may_repeat(request, number, error),
             on_retry=on_retry,
             sleep=self._pause,
         )
@@ -151,14 +187,14 @@ class Door:
 
         Cancelled: the exchange is aborted, and a response that was there is closed.
         """
-        if admit:
-            await self._admit(request)
+        lane = _lane(request)
+        await self._admit(request, lane, token=admit)
         started, status, failure = self._now(), 0, "cancelled"
         try:
             response = await self._send(request)
             status = response.status
             try:
-                await self._check_head(request, response)
+                await self._check_head(request, response, lane)
             except BaseException:
                 await response.close()
                 raise
@@ -190,6 +226,7 @@ class Door:
             repeatable=False,
             clock=self._now,
             random=self._random,
+            allow=lambda number, error: self._may_repeat(request, number, error),
             on_retry=on_retry,
             sleep=self._pause,
         )
@@ -197,20 +234,19 @@ class Door:
     async def close(self) -> None:
         """Close the transport; later calls, and those that wait, raise `LifecycleError`. Idempotent."""
         self._closed = True
+        self.outage.close()
         waits, self._waits = self._waits, set()
         for wait in waits:
             wait.reschedule(asyncio.get_running_loop().time())
         await self._transport.close()
 
-    async def _exchange(self, request: Request, number: int, *, admit: bool) -> Answer:
-        """One attempt: admitted, sent, read and classified."""
-        if admit:
-            await self._admit(request)
+    async def _exchange(self, request: Request, lane: Lane, number: int) -> Answer:
+        """One attempt: sent, read and classified."""
         started, status, failure = self._now(), 0, "cancelled"
         try:
             async with await self._send(request) as response:
                 status = response.status
-                await self._check_head(request, response)
+                await self._check_head(request, response, lane, started)
                 body = await response.read(self._max_body + 1)
                 if len(body) > self._max_body:
                     del body  # not to live on in the error's traceback
@@ -232,36 +268,72 @@ class Door:
         finally:
             self._finished(request, status, started, number, failure)
 
-    async def _admit(self, request: Request) -> None:
-        async with self._until_closed():
-            waited = await self._limiter.acquire()
-        self._observers(Admitted(request.verb, request.resource, waited))
+    async def _admit(self, request: Request, lane: Lane, *, token: bool, place: bool = False) -> None:
+        """Wait for what the server can take (pressure), then for a token, then for a place.
+
+        In this order, so that one that is held back holds no token, and one that waits for a token holds no
+        place of another's.
+        """
+        came, within = self._now(), current_admission().within
+        try:
+            async with self._until_closed(None if within is None else came + within):
+                if token:
+                    await self.pressure.admit(request, lane)
+                    if within is not None:
+                        within = max(0.0, came + within - self._now())
+                    await self._limiter.acquire(lane, within=within)
+                if place:
+                    await self._in_flight.acquire(lane)
+        except FlowTimeout as error:
+            raise FlowTimeout(
+                f"{request.what}: {error}", lane=str(lane), queued=error.queued, expected=error.expected
+            ) from None
+        if token:
+            self._observers(Admitted(request.verb, request.resource, self._now() - came, str(lane)))
 
     async def _pause(self, seconds: float) -> None:
         async with self._until_closed():
             await asyncio.sleep(seconds)
 
     @asynccontextmanager
-    async def _until_closed(self) -> AsyncIterator[None]:
-        """A wait that ends with `LifecycleError` as soon as the door is closed."""
+    async def _until_closed(self, deadline: float | None = None) -> AsyncIterator[None]:
+        """A wait that ends with `LifecycleError` as soon as the door is closed, and with `FlowTimeout` at the
+        *deadline*."""
         self._check_open()
         try:
-            async with asyncio.timeout(None) as wait:
+            async with asyncio.timeout_at(deadline) as wait:
                 self._waits.add(wait)
                 try:
                     yield
                 finally:
                     self._waits.discard(wait)
+        except FlowTimeout:
+            raise
         except TimeoutError:
             self._check_open()
-            raise
+            raise FlowTimeout(
+                "not admitted in time: the server asked for a pause or shows overload (see `pressure`), or "
+                "too many calls are under way"
+            ) from None
 
     async def _send(self, request: Request) -> Response:
         self._check_open()  # it may have been closed while the request waited
-        return await self._transport.send(request)
+        try:
+            response = await self._transport.send(request)
+        except ConnectFailed as error:
+            if not error.permanent:
+                self.outage.refused(error)
+            raise
+        self.outage.answered()
+        return response
 
-    async def _check_head(self, request: Request, response: Response) -> None:
-        """Raise what the status and the content type of *response* call for."""
+    async def _check_head(
+        self, request: Request, response: Response, lane: Lane, started: float | None = None
+    ) -> None:
+        """Raise what the status and the content type of *response* call for, and learn from it.
+
+        *started*: when it was sent, if the time to its headers tells how busy the server is.
+        """
         status = response.status
         if not 200 <= status < 300:
             asked = parse_retry_after(response.headers.get("Retry-After"), wall=self._wall)
@@ -270,7 +342,12 @@ class Door:
             error = api_error(status, body, what=request.what, retry_after=asked, content_type=kind)
             error.retry_after = _bounded(error.retry_after)
             error.headers, error.body = response.headers, body
+            self.pressure.answered(request, lane, response.headers, error, None)
             raise error
+        self.budget.succeeded()
+        comparable = started is not None and request.verb != "list"
+        latency = self._now() - started if comparable and started is not None else None
+        self.pressure.answered(request, lane, response.headers, None, latency)
         if _object_due(request, status) and not _is_json(response.headers.get("Content-Type")):
             kind = response.headers.get("Content-Type") or "no content type"
             start = (await _excerpt(response, _QUOTED)).decode("utf-8", "replace")
@@ -292,6 +369,13 @@ class Door:
                 failure,
             )
         )
+
+    def _may_repeat(self, request: Request, number: int, error: KresilientError) -> bool:
+        if self.budget.spend():
+            return True
+        error.add_note(f"not repeated: the retry budget of this client is spent ({self.budget!r})")
+        self._observers(RetryDenied(request.verb, request.resource, number, _in_short(error)))
+        return False
 
     def _policy(self, within: float | None) -> RetryPolicy:
         if within is None or (self._retry.within is not None and self._retry.within <= within):
@@ -351,6 +435,11 @@ def _object_due(request: Request, status: int) -> bool:
         return False
     accept = next((value for name, value in request.headers.items() if name.lower() == "accept"), "")
     return not accept or "json" in accept.lower()
+
+
+def _lane(request: Request) -> Lane:
+    chosen = current_admission().lane
+    return lane_of(request) if chosen is None else chosen
 
 
 def _in_short(error: Exception) -> str:

@@ -11,7 +11,6 @@ from typing import TypeVar
 from tenacity import AsyncRetrying, RetryCallState
 
 from ..api.errors import (
-    ApiError,
     ConfigError,
     KresilientError,
     NotAKubernetesAnswer,
@@ -110,18 +109,21 @@ async def retrying(
     repeatable: bool,
     clock: Callable[[], float],
     random: Callable[[], float],
+    allow: Callable[[int, KresilientError], bool],
     on_retry: Callable[[int, float, KresilientError], None],
     sleep: Callable[[float], Awaitable[None]],
 ) -> T:
     """Call `attempt(1)`, `attempt(2)`, … until one succeeds or *policy* gives up; return its result.
 
-    *repeatable* says that a precondition makes a repeat of this write safe. *on_retry* hears the number of
-    the failed try, the wait before the next, and the error; an error that *sleep* raises ends the call.
+    *repeatable* says that a precondition makes a repeat of this write safe. *allow* is asked, with the number
+    of the failed try and its error, once all else speaks for a repeat. *on_retry* hears the number of the
+    failed try, the wait before the next, and the error; an error that *sleep* raises ends the call.
 
     Raises:
         OutcomeUnknown: a write failed, and a try of it may have been carried out.
-        KresilientError: the last error of a read, or of a write that certainly did nothing. An `ApiError`
-            has the number of tries in `attempts`; other errors carry it in a note.
+        KresilientError: the last error of a read, or of a write that certainly did nothing.
+
+    Either has the number of tries in `attempts` and the seconds they took in `elapsed`.
 
     Cancelled: the running try or wait is cancelled; of a write the outcome is then unknown to the caller.
     """
@@ -151,7 +153,10 @@ async def retrying(
     def stop(state: RetryCallState) -> bool:
         if state.attempt_number >= policy.attempts:
             return True
-        return policy.within is not None and clock() + state.upcoming_sleep - started > policy.within
+        if policy.within is not None and clock() + state.upcoming_sleep - started > policy.within:
+            return True
+        error = _error(state)
+        return error is not None and not allow(state.attempt_number, error)
 
     def before_sleep(state: RetryCallState) -> None:
         error = _error(state)
@@ -164,17 +169,18 @@ async def retrying(
     try:
         return await controller(once)
     except KresilientError as error:
-        if isinstance(error, ApiError):
-            error.attempts = tries
-        elif tries > 1:
-            error.add_note(f"tried {tries} times")
+        error.attempts, error.elapsed = tries, clock() - started
+        if tries > 1:
+            error.add_note(f"tried {tries} times in {error.elapsed:.1f} s")
         if in_doubt:
             often = f" (tried {tries} times)" if tries > 1 else ""
-            raise OutcomeUnknown(
+            unknown = OutcomeUnknown(
                 f"{request.what}: it may or may not have been carried out{often}; read the object before "
                 f"repeating the write. Last error: {error}",
                 brief=f"{request.what}: it may or may not have been carried out{often}: {error.brief}",
-            ) from error
+            )
+            unknown.attempts, unknown.elapsed = error.attempts, error.elapsed
+            raise unknown from error
         raise
 
 

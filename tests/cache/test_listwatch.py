@@ -32,6 +32,7 @@ from kresilient.cache.states import (
     TooLarge,
     Unauthorized,
     Unavailable,
+    Unreachable,
 )
 from kresilient.flow.door import Door
 from kresilient.flow.limiter import Limiter
@@ -241,7 +242,7 @@ STREAM = Listing(Strategy.STREAM)
         (SnapshotLost("x"), LATEST, PageExpired),
         (WireError("x"), LATEST, NotAList),
         (NotAKubernetesAnswer("x"), None, NotAList),
-        (ConnectFailed("x"), None, Unavailable),
+        (ConnectFailed("x"), None, Unreachable),
         (ConnectionLost("x"), LATEST, Unavailable),
         (KresilientError("x"), None, Unavailable),
         (refused(410), LATEST, Expired),

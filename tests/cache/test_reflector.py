@@ -16,7 +16,7 @@ from kresilient.api.objects import KubeObject
 from kresilient.cache.events import Event, EventType, Source
 from kresilient.cache.informer import Informer
 from kresilient.cache.timing import Timing
-from kresilient.observe.events import Listed, ObjectQuarantined, Rewound, StaleEventIgnored
+from kresilient.observe.events import Listed, ObjectQuarantined, RequestFinished, Rewound, StaleEventIgnored
 from kresilient.testing.server import Fault, Match
 
 from .world import World, pod
@@ -214,7 +214,9 @@ async def test_a_reader_never_sees_a_half_replaced_cache(world: World) -> None:
 
 
 @pytest.mark.parametrize("gone", ["event", "status"])
-async def test_an_expired_watch_relists_after_a_jitter(make_world: Callable[..., World], gone: str) -> None:
+async def test_an_expired_watch_relists_within_the_spread(
+    make_world: Callable[..., World], gone: str
+) -> None:
     world = make_world(gone=gone)
     async with world.server, world.client:
         world.server.create("v1/pods", pod("a"))
@@ -224,7 +226,7 @@ async def test_an_expired_watch_relists_after_a_jitter(make_world: Callable[...,
             await world.server.restart(history=False)
             await agrees(world, pods)
         (expired,) = world.moves("410: the version expired")
-        assert 0 < expired.delay <= 5
+        assert 1 < expired.delay <= 30
 
 
 async def test_an_expired_list_goes_down_the_ladder(world: World) -> None:
@@ -275,9 +277,8 @@ async def test_an_outage_costs_a_few_jittered_tries_and_no_relist(world: World) 
         await asyncio.sleep(600)
         assert pods.get("default/a") is not None
         assert "refuses connections" in pods.health.reason
-        delays = [move.delay for move in world.moves("429, 5xx, refused, reset, timeout")]
-        assert 10 <= len(delays) <= 22
-        assert 0.8 <= delays[0] <= 1.6 and all(30 <= delay <= 60 for delay in delays[8:])
+        probes = [event for event in world.reported(RequestFinished) if event.error]
+        assert 20 <= len(probes) <= 45  # one every 15 to 30 s at the end
         await world.server.start()
         world.server.create("v1/pods", pod("b"))
         await agrees(world, pods)
@@ -290,8 +291,8 @@ async def test_retry_after_is_honoured(world: World) -> None:
     async with following(world) as (pods, _):
         world.server.faults.next("watch", "v1/pods").status(429, retry_after=20)
         await world.server.restart()
-        await world.until(lambda: world.moves("429, 5xx, refused, reset, timeout"))
-        (move,) = world.moves("429, 5xx, refused, reset, timeout")
+        await world.until(lambda: world.moves("429, 5xx, reset, timeout"))
+        (move,) = world.moves("429, 5xx, reset, timeout")
         assert 20 <= move.delay <= 41
         await agrees(world, pods)
 
@@ -303,13 +304,13 @@ async def test_the_backoff_starts_over_only_after_two_healthy_minutes(world: Wor
             await world.server.restart()
             await world.until(lambda: len(world.server.faults) == 0)
             await asyncio.sleep(30)
-        flapping = [move.delay for move in world.moves("429, 5xx, refused, reset, timeout")]
+        flapping = [move.delay for move in world.moves("429, 5xx, reset, timeout")]
         assert max(flapping[-3:]) >= 30
         await asyncio.sleep(200)
         world.server.faults.next("watch", "v1/pods").status(503)
         await world.server.restart()
-        await world.until(lambda: len(world.moves("429, 5xx, refused, reset, timeout")) == len(flapping) + 1)
-        assert world.moves("429, 5xx, refused, reset, timeout")[-1].delay <= 1.6
+        await world.until(lambda: len(world.moves("429, 5xx, reset, timeout")) == len(flapping) + 1)
+        assert world.moves("429, 5xx, reset, timeout")[-1].delay <= 1.6
 
 
 @pytest.mark.parametrize(
@@ -358,7 +359,7 @@ async def test_what_is_no_list_is_an_error_and_never_an_empty_cache(
     assert world.rows[2] == "list done"
     assert set(world.rows[:2]) <= {
         "a success that is no list or watch, or broken JSON",
-        "429, 5xx, refused, reset, timeout",
+        "429, 5xx, reset, timeout",
     }
 
 
@@ -831,7 +832,7 @@ async def test_writes_that_change_nothing_are_no_sign_of_a_restored_etcd(world: 
 async def test_a_list_is_a_life_sign_that_the_backoff_counts_from(world: World) -> None:
     world.server.faults.next("list", "v1/pods").times(6).status(503)
     world.server.faults.next("watch", "v1/pods").hang()
-    row = "429, 5xx, refused, reset, timeout"
+    row = "429, 5xx, reset, timeout"
     async with world.client.informer("v1/pods", streaming=False) as pods:
         await pods.synced(600)
         assert world.moves(row)[-1].delay > 10

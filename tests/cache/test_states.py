@@ -36,6 +36,7 @@ from kresilient.cache.states import (
     TooLarge,
     Unauthorized,
     Unavailable,
+    Unreachable,
     Waiting,
     Watching,
     WentBack,
@@ -74,7 +75,7 @@ WALK: list[tuple[str, State, Signal, bool, State, Action]] = [
         Listing(NOT_OLDER, "7"),
         OlderList(version="3"),
         False,
-        Waiting(Pause.EXPIRED, Listing(LATEST)),
+        Waiting(Pause.BACKOFF, Listing(LATEST)),
         Action.NONE,
     ),
     (
@@ -82,7 +83,7 @@ WALK: list[tuple[str, State, Signal, bool, State, Action]] = [
         Listing(CACHE),
         OlderList(version="3"),
         False,
-        Waiting(Pause.EXPIRED, Listing(LATEST)),
+        Waiting(Pause.BACKOFF, Listing(LATEST)),
         Action.NONE,
     ),
     (
@@ -138,7 +139,7 @@ WALK: list[tuple[str, State, Signal, bool, State, Action]] = [
         Listing(NOT_OLDER, "7"),
         TooLarge(retry_after=1.0),
         False,
-        Waiting(Pause.EXPIRED, Listing(LATEST), 1.0),
+        Waiting(Pause.BACKOFF, Listing(LATEST), 1.0),
         Action.NONE,
     ),
     (
@@ -150,7 +151,23 @@ WALK: list[tuple[str, State, Signal, bool, State, Action]] = [
         Action.NONE,
     ),
     (
-        "429, 5xx, refused, reset, timeout",
+        "the server refuses connections, met here or by another request of the client",
+        W,
+        Unreachable(),
+        True,
+        Waiting(Pause.OUTAGE, W),
+        Action.NONE,
+    ),
+    (
+        "the server refuses connections, met here or by another request of the client",
+        Listing(STREAM),
+        Unreachable(),
+        True,
+        Waiting(Pause.OUTAGE, Listing(STREAM)),
+        Action.NONE,
+    ),
+    (
+        "429, 5xx, reset, timeout",
         W,
         Unavailable(retry_after=4.0),
         True,
@@ -158,7 +175,7 @@ WALK: list[tuple[str, State, Signal, bool, State, Action]] = [
         Action.NONE,
     ),
     (
-        "429, 5xx, refused, reset, timeout",
+        "429, 5xx, reset, timeout",
         Listing(CACHE),
         Unavailable(),
         False,
@@ -266,7 +283,7 @@ WALK: list[tuple[str, State, Signal, bool, State, Action]] = [
         Action.NONE,
     ),
     (
-        "429, 5xx, refused, reset, timeout",
+        "429, 5xx, reset, timeout",
         Proving("7"),
         Unavailable(),
         True,
@@ -301,7 +318,7 @@ def test_every_row_is_walked() -> None:
 
 
 def test_in_every_state_that_asks_the_server_every_answer_has_exactly_one_row() -> None:
-    both = [Expired, TooLarge, Unavailable, Unauthorized, Denied, NotAList]
+    both = [Expired, TooLarge, Unavailable, Unreachable, Unauthorized, Denied, NotAList]
     cases: list[tuple[State, Signal]] = [
         (state, kind()) for state in (W, Proving("7"), Listing(CACHE)) for kind in both
     ]

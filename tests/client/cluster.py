@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 PATIENCE = 30.0
 """Seconds after which a test that waits has failed, however busy the machine."""
-FAST = Timing(small_jitter=0.01, expired_jitter=0.01, backoff_base=0.02, backoff_cap=0.2)
+FAST = Timing(small_jitter=0.01, spread=0.01, backoff_base=0.02, backoff_cap=0.2)
 QUICK = RetryPolicy(base=0.01, cap=0.05)
 
 

@@ -19,7 +19,7 @@ def rows(cluster: Cluster) -> list[str]:
 
 
 def timing(**changes: float) -> Timing:
-    return Timing(**{"small_jitter": 0.01, "expired_jitter": 0.01, "backoff_base": 0.02, **changes})  # type: ignore[arg-type]
+    return Timing(**{"small_jitter": 0.01, "spread": 0.01, "backoff_base": 0.02, **changes})  # type: ignore[arg-type]
 
 
 # --- cuts ---

@@ -19,7 +19,7 @@ from kresilient.api.errors import (
 )
 from kresilient.api.resources import Resource
 from kresilient.cache.listwatch import ListResult, ListWatch, signal_of, signal_of_status
-from kresilient.cache.states import Denied, Expired, Listing, NotAList, Strategy, Unavailable
+from kresilient.cache.states import Denied, Expired, Listing, NotAList, Strategy, Unavailable, Unreachable
 from kresilient.flow import Door, Limiter
 from kresilient.observe.events import Observers
 from kresilient.testing.server import MemoryApiServer
@@ -116,7 +116,7 @@ def test_what_stays_wrong_until_it_is_mended_is_a_denial_with_its_reason(error: 
 
 
 def test_an_outage_is_no_denial() -> None:
-    assert signal_of(ConnectFailed("refused"), LATEST) == Unavailable("refused")
+    assert signal_of(ConnectFailed("refused"), LATEST) == Unreachable("refused")
 
 
 def test_no_reason_quotes_a_body_or_a_program() -> None:

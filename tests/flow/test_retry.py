@@ -209,7 +209,8 @@ async def test_the_error_of_a_connection_tells_how_often_it_was_tried() -> None:
     transport = ScriptedTransport(*[REFUSED() for _ in range(9)])
     with pytest.raises(ConnectFailed) as caught:
         await door(transport).call(WRITE)
-    assert caught.value.__notes__ == ["tried 5 times"]
+    assert caught.value.__notes__ == ["tried 5 times in 12.0 s"]
+    assert (caught.value.attempts, caught.value.elapsed) == (5, pytest.approx(12.0, abs=1e-3))
 
 
 async def test_the_policy_says_how_often() -> None:

@@ -108,6 +108,10 @@ class _Metered:
         await self.close()
 
 
+_SPREAD: Final = 5.0
+"""Seconds over which the agents come back after the outage: by default 30, which nobody wants to watch."""
+
+
 class Agent:
     """The agent of one node, with a client of its own, as in a process of its own."""
 
@@ -117,7 +121,7 @@ class Agent:
         self.failures = 0
         self.polls = 0
         self._config = config
-        self.client = Client(self._transport, limiter=limiter)
+        self.client = Client(self._transport, limiter=limiter, spread=_SPREAD)
         self._polled: dict[str, dict[str, KubeObject]] = {}
         self._informers: dict[str, Informer[KubeObject]] = {}
 
