@@ -27,6 +27,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         ("kresilient.testing.plugin", "aiohttp msgspec kubernetes_asyncio trustme"),
         ("kresilient.client", "kubernetes_asyncio yaml rich matplotlib trustme"),
         ("kresilient.transport.http", "kubernetes_asyncio yaml"),
+        ("kresilient.connection, kresilient.adapters.request_info", "kubernetes_asyncio"),
     ],
 )
 def test_importing_loads_only_what_it_needs(module: str, absent: str) -> None:

@@ -1,0 +1,1 @@
+"""Other clients' objects on this library: existing code, through the one door."""
