@@ -257,6 +257,10 @@ class Client:
         """
         return self._opened()
 
+    def caches(self, resource: Resource) -> tuple[SharedInformer, ...]:
+        """The caches of *resource* that informers hold now, for what answers from them."""
+        return tuple(shared for options, shared in self._informers.items() if options.resource == resource)
+
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open" if self._door is not None else "not open"
         server = self._door.transport.server if self._door is not None else "a cluster to be found"

@@ -1,0 +1,15 @@
+"""Existing `kubernetes_asyncio` code through the one door, and its models from cached bytes."""
+
+from .api_client import ResilientApiClient
+from .failures import AnsweredInDoubt, AnswerFailed, AnswerLost, AnswerOverdue, AnswerUnusable
+from .models import to_model
+
+__all__ = [
+    "AnswerFailed",
+    "AnswerLost",
+    "AnswerOverdue",
+    "AnswerUnusable",
+    "AnsweredInDoubt",
+    "ResilientApiClient",
+    "to_model",
+]

@@ -1,0 +1,113 @@
+"""How fast requests leave, in virtual time: no code that talks through this client can be faster."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+from kubernetes_asyncio.client import ApiException, CoordinationV1Api, CoreV1Api
+
+import kresilient
+from kresilient.adapters.kubernetes_asyncio import ResilientApiClient
+from kresilient.observe.events import Admitted, Event
+from kresilient.testing.server import MemoryApiServer
+
+from .conftest import config_map
+
+pytestmark = [pytest.mark.looptime, pytest.mark.apiserver(memory=True)]
+
+
+@pytest.fixture
+async def paced(apiserver: MemoryApiServer, seen: list[Event]) -> AsyncIterator[ResilientApiClient]:
+    """10 requests a second, 5 at once."""
+    transport = apiserver.transport()
+    async with kresilient.Client(transport, qps=10, burst=5, observers=[seen.append]) as client:
+        yield ResilientApiClient(client=client)
+
+
+async def test_a_hundred_calls_at_once_leave_at_the_rate(
+    apiserver: MemoryApiServer, paced: ResilientApiClient, seen: list[Event]
+) -> None:
+    began = asyncio.get_running_loop().time()
+    core = CoreV1Api(paced)
+    await asyncio.gather(*(core.list_namespaced_config_map("default") for _ in range(100)))
+    took = asyncio.get_running_loop().time() - began
+    assert took == pytest.approx(9.5, rel=0.01), "5 at once and 95 at 10 a second"
+    assert apiserver.requests.total == sum(isinstance(one, Admitted) for one in seen) == 100
+    assert apiserver.requests.max_rate(1.0) <= 15
+
+
+async def test_calls_that_are_cancelled_cost_nothing(
+    apiserver: MemoryApiServer, paced: ResilientApiClient
+) -> None:
+    core = CoreV1Api(paced)
+    calls = [asyncio.create_task(core.list_namespaced_config_map("default")) for _ in range(100)]
+    await asyncio.sleep(0.01)
+    for call in calls[5:95]:
+        call.cancel()
+    began = asyncio.get_running_loop().time()
+    await asyncio.gather(*calls, return_exceptions=True)
+    assert asyncio.get_running_loop().time() - began == pytest.approx(0.5, rel=0.05)
+    assert apiserver.requests.total == 10
+
+
+async def test_a_program_that_asks_again_at_once_stays_at_the_rate_whatever_it_is_told(
+    apiserver: MemoryApiServer, paced: ResilientApiClient
+) -> None:
+    apiserver.faults.on("*", "*").status(503)
+    core = CoreV1Api(paced)
+
+    async def hammer(number: int) -> None:
+        while True:
+            try:
+                await core.create_namespaced_config_map("default", config_map(f"c{number}"))
+            except ApiException:
+                continue
+
+    async def limited() -> None:
+        async with asyncio.timeout(60):
+            await asyncio.gather(*(hammer(number) for number in range(50)))
+
+    with pytest.raises(TimeoutError):
+        await limited()
+    assert apiserver.requests.total <= 5 + 60 * 10 + 1
+    assert apiserver.requests.max_rate(1.0) <= 15
+
+
+async def test_a_watch_that_is_begun_again_at_once_stays_at_the_rate(
+    apiserver: MemoryApiServer, paced: ResilientApiClient
+) -> None:
+    apiserver.faults.on("watch", "v1/pods").close(after_bytes=0)
+
+    async def follow() -> None:
+        async with asyncio.timeout(20):
+            while True:  # what kubernetes_asyncio.watch.Watch does with a stream that ends
+                raw = await CoreV1Api(paced).list_namespaced_pod(
+                    "default", watch=True, _preload_content=False
+                )
+                assert await raw.content.readline() == b""
+
+    with pytest.raises(TimeoutError):
+        await follow()
+    assert apiserver.requests.total <= 5 + 20 * 10 + 1
+
+
+async def test_a_server_that_is_away_is_asked_at_growing_intervals(
+    apiserver: MemoryApiServer, paced: ResilientApiClient
+) -> None:
+    await apiserver.kill()
+    began = asyncio.get_running_loop().time()
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await CoreV1Api(paced).list_namespace()
+    assert asyncio.get_running_loop().time() - began > 0.8 + 1.6 + 3.2 + 6.4
+
+
+async def test_verb_and_resource_are_the_doors(paced: ResilientApiClient, seen: list[Event]) -> None:
+    leases: Any = CoordinationV1Api(paced)
+    with pytest.raises(ApiException):
+        await leases.read_namespaced_lease("l", "default")
+    (admitted,) = [one for one in seen if isinstance(one, Admitted)]
+    assert (admitted.verb, admitted.resource) == ("get", "coordination.k8s.io/v1/leases")
