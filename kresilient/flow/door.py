@@ -231,6 +231,10 @@ class Door:
             sleep=self._pause,
         )
 
+    async def pause(self, seconds: float) -> None:
+        """Wait *seconds*, but no longer than until the door is closed, which raises `LifecycleError`."""
+        await self._pause(seconds)
+
     async def close(self) -> None:
         """Close the transport; later calls, and those that wait, raise `LifecycleError`. Idempotent."""
         self._closed = True

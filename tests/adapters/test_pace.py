@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,10 +13,11 @@ from kubernetes_asyncio.client import ApiException, CoordinationV1Api, CoreV1Api
 
 import kresilient
 from kresilient.adapters.kubernetes_asyncio import ResilientApiClient
+from kresilient.api.errors import LifecycleError
 from kresilient.observe.events import Admitted, Event
 from kresilient.testing.server import MemoryApiServer
 
-from .conftest import config_map
+from .conftest import config_map, pod
 
 pytestmark = [pytest.mark.looptime, pytest.mark.apiserver(memory=True)]
 
@@ -77,22 +79,57 @@ async def test_a_program_that_asks_again_at_once_stays_at_the_rate_whatever_it_i
     assert apiserver.requests.max_rate(1.0) <= 15
 
 
-async def test_a_watch_that_is_begun_again_at_once_stays_at_the_rate(
+async def follow(core: CoreV1Api, seconds: float) -> None:
+    """What `kubernetes_asyncio.watch.Watch` does with a stream that ends: begin it again, at once."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while True:
+                raw = await core.list_namespaced_pod("default", watch=True, _preload_content=False)
+                while await raw.content.readline():
+                    pass
+
+
+async def test_a_watch_that_ends_at_once_and_empty_is_begun_again_at_growing_intervals(
     apiserver: MemoryApiServer, paced: ResilientApiClient
 ) -> None:
     apiserver.faults.on("watch", "v1/pods").close(after_bytes=0)
+    await follow(CoreV1Api(paced), 25.0)
+    assert 4 <= apiserver.requests.total <= 6, "0.8 s, 1.6 s, 3.2 s, 6.4 s, 12.8 s, each up to doubled"
 
-    async def follow() -> None:
-        async with asyncio.timeout(20):
-            while True:  # what kubernetes_asyncio.watch.Watch does with a stream that ends
-                raw = await CoreV1Api(paced).list_namespaced_pod(
-                    "default", watch=True, _preload_content=False
-                )
-                assert await raw.content.readline() == b""
 
-    with pytest.raises(TimeoutError):
-        await follow()
-    assert apiserver.requests.total <= 5 + 20 * 10 + 1
+async def test_a_watch_that_brought_something_is_begun_again_at_the_rate(
+    apiserver: MemoryApiServer, paced: ResilientApiClient
+) -> None:
+    apiserver.add(pod("first"))
+    apiserver.faults.on("watch", "v1/pods").close(after_events=1)
+    await follow(CoreV1Api(paced), 20.0)
+    assert apiserver.requests.total == pytest.approx(5 + 20 * 10, abs=2)
+
+
+async def test_watches_are_held_back_each_by_itself(
+    apiserver: MemoryApiServer, paced: ResilientApiClient
+) -> None:
+    empty = apiserver.faults.next("watch", "v1/pods").times(2)
+    empty.close(after_bytes=0)
+    core = CoreV1Api(paced)
+    await follow(core, 0.5)
+    began = asyncio.get_running_loop().time()
+    other = await core.list_namespaced_pod("kube-system", watch=True, _preload_content=False)
+    assert asyncio.get_running_loop().time() == began
+    other.close()
+
+
+async def test_closing_the_client_ends_the_pause_of_a_watch(
+    apiserver: MemoryApiServer, paced: ResilientApiClient
+) -> None:
+    apiserver.faults.on("watch", "v1/pods").close(after_bytes=0)
+    following = asyncio.create_task(follow(CoreV1Api(paced), 600.0))
+    await asyncio.sleep(10)
+    began = asyncio.get_running_loop().time()
+    await paced.rest_client._client.close()
+    with pytest.raises(LifecycleError):
+        await following
+    assert asyncio.get_running_loop().time() == began
 
 
 async def test_a_server_that_is_away_is_asked_at_growing_intervals(

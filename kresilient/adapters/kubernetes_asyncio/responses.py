@@ -33,9 +33,20 @@ class ContentReader:
     """
 
     def __init__(
-        self, held: bytes = b"", *, response: Response | None = None, deadline: float | None = None
+        self,
+        held: bytes = b"",
+        *,
+        response: Response | None = None,
+        deadline: float | None = None,
+        ended: Callable[[bool], None] | None = None,
     ) -> None:
+        """*held* and then what *response* brings, until *deadline* of the loop's time.
+
+        *ended* is called once the server has ended the body, with whether there was anything in it.
+        """
         self._held = bytearray(held)
+        self._ended = ended
+        self._brought = bool(held)
         self._chunks = None if response is None else response.chunks()
         self._deadline = deadline
         self._reading = False
@@ -141,7 +152,10 @@ class ContentReader:
             raise failure
         if piece is None:
             self.drop()
+            if self._ended is not None:
+                self._ended(self._brought)
             return False
+        self._brought = True
         self._held += piece
         return True
 

@@ -15,6 +15,7 @@ from ...flow.door import Answer
 from ...flow.retry import Verdict, is_read, judge
 from ...transport.base import Request
 from .calls import Call
+from .early_ends import EarlyEnds
 from .failures import overdue, translated
 from .read_through import ReadThrough
 from .responses import ContentReader, RawResponse
@@ -40,6 +41,7 @@ class DoorRestClient(RESTClientObject):
         self._client = client
         self._owned = owned
         self._read_through = read_through
+        self._early_ends = EarlyEnds()
 
     @property
     def pool_manager(self) -> NoReturn:  # type: ignore[override]
@@ -119,20 +121,23 @@ class DoorRestClient(RESTClientObject):
             return self._whole(request, held.status, held.headers, held.body)
         if request.streaming:
             deadline = None if within is None else asyncio.get_running_loop().time() + within
+            if pause := self._early_ends.pause(request):
+                await door.pause(pause)
             stream = await door.follow(request, within=within)
-            content = ContentReader(response=stream, deadline=deadline)
+            ended = self._early_ends.begun(request) if call.info.verb == "watch" else None
+            content = ContentReader(response=stream, deadline=deadline, ended=ended)
             return RawResponse(request, self._client.server, stream.status, stream.headers, content)
-        ended = None if through is None else through.begun(call)
+        settle = None if through is None else through.begun(call)
         try:
             answer: Answer = await door.call(request, repeatable=call.repeatable, within=within)
         except BaseException as error:
-            if ended is not None and not (
+            if settle is not None and not (
                 isinstance(error, KresilientError) and _nothing_done(request, error)
             ):
-                ended(None)
+                settle(None)
             raise
-        if ended is not None:
-            ended(answer.body)
+        if settle is not None:
+            settle(answer.body)
         return self._whole(request, answer.status, answer.headers, answer.body)
 
     def _whole(self, request: Request, status: int, headers: Mapping[str, str], body: bytes) -> RawResponse:
