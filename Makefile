@@ -6,11 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test test-oldest check format bench clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo | test | check | format | bench | clean"
+	@echo "make demo | test | test-oldest | check | format | bench | clean"
 
 # The stamp goes stale with pyproject.toml, so a second run installs nothing. It names the interpreter and the
 # place it was made for: one that is gone, or a clone that was moved, installs anew.
@@ -36,6 +36,20 @@ demo: $(STAMP)
 test: $(STAMP)
 	@$(BIN)/python -m pytest
 
+# The adapter stands on parts of kubernetes_asyncio that are no promise of it: its tests, with the oldest
+# version that pyproject.toml allows. Any other: make test-oldest KUBERNETES_ASYNCIO=34.3.3
+OLDEST := .venv-oldest
+KUBERNETES_ASYNCIO ?= $(shell sed -n 's/.*"kubernetes-asyncio>=\([0-9.]*\)".*/\1/p' pyproject.toml)
+test-oldest:
+	@$(PYTHON) -m venv --clear $(OLDEST)
+	@grep -iv '^kubernetes_asyncio==' constraints.txt >$(OLDEST)/constraints.txt
+	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1,<27'
+	@$(OLDEST)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --constraint $(OLDEST)/constraints.txt --editable '.[testing]' 'kubernetes-asyncio~=$(KUBERNETES_ASYNCIO)' \
+	  hypothesis looptime pytest pytest-asyncio pytest-xdist
+	@$(OLDEST)/bin/python -m pip list --disable-pip-version-check 2>/dev/null | grep -i '^kubernetes'
+	@$(OLDEST)/bin/python -m pytest tests/adapters tests/transport/test_config.py
+
 check: $(STAMP)
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m ruff check .
@@ -53,4 +67,4 @@ bench: $(STAMP)
 	@$(BIN)/python -m benchmarks scale
 
 clean:
-	rm -rf $(VENV) demo-report.html demo.json
+	rm -rf $(VENV) $(OLDEST) demo-report.html demo.json

@@ -44,10 +44,16 @@ async def line_with(process: Process, text: str) -> str:
     return line
 
 
-async def ended(process: Process) -> tuple[int, str]:
+async def ended_with(process: Process) -> tuple[int, str]:
     async with asyncio.timeout(PATIENCE):
         out, _ = await process.communicate()
     return process.returncode, out.decode()
+
+
+def ended(name: str) -> dict[str, Any]:
+    """A pod that has."""
+    spec = {"nodeName": "n1", "containers": [{"name": "c", "image": "i"}]}
+    return {"metadata": {"name": name}, "spec": spec, "status": {"phase": "Succeeded"}}
 
 
 async def test_the_informer_reads_and_hears_of_changes(apiserver: FakeApiServer) -> None:
@@ -58,7 +64,7 @@ async def test_the_informer_reads_and_hears_of_changes(apiserver: FakeApiServer)
         apiserver.delete("v1/pods", keys[0])
         await line_with(process, f"deleted {keys[0]}")
         process.send_signal(signal.SIGINT)
-        assert await ended(process) == (0, "")
+        assert await ended_with(process) == (0, "")
 
 
 async def test_the_agent_follows_its_node_through_an_outage(apiserver: FakeApiServer) -> None:
@@ -76,15 +82,52 @@ async def test_the_agent_follows_its_node_through_an_outage(apiserver: FakeApiSe
         await apiserver.start()
         await line_with(process, "pod default/late came to node-00003")
         process.send_signal(signal.SIGTERM)
-        assert await ended(process) == (0, "told to end\n")
+        assert await ended_with(process) == (0, "told to end\n")
 
 
 async def test_the_agent_runs_without_any_cluster() -> None:
     async with running(EXAMPLES / "daemonset_agent.py", "--embedded") as process:
         await line_with(process, "node-00000: 30 pods, 20 services, 10 nodes in step")
         process.send_signal(signal.SIGINT)
-        code, out = await ended(process)
+        code, out = await ended_with(process)
         assert code == 0
+        assert "Traceback" not in out
+
+
+async def test_existing_code_tidies_through_an_outage_at_a_pace(apiserver: FakeApiServer) -> None:
+    apiserver.create("v1/pods", ended("first"))
+    command = (EXAMPLES / "existing_kubernetes_asyncio_code.py", "--server", apiserver.url)
+    async with running(*command) as process:
+        await line_with(process, "deleted default/first, which has succeeded: 1 so far")
+        await apiserver.watchers("v1/pods", 1)
+        await apiserver.kill()
+        await line_with(process, "the server is away")
+        apiserver.create("v1/pods", ended("second"))
+        await apiserver.start()
+        await line_with(process, "deleted default/second, which has succeeded: 2 so far")
+        process.send_signal(signal.SIGINT)
+        code, out = await ended_with(process)
+        assert code == 0
+        assert "Traceback" not in out
+    assert apiserver.requests.max_rate(1.0) <= 60
+    assert apiserver.requests.where(user_agent="kresilient/").count == apiserver.requests.total
+    assert apiserver.get("v1/configmaps", "default/janitor")["data"] == {"deleted": "2"}
+
+
+async def test_existing_code_runs_without_any_cluster() -> None:
+    async with running(EXAMPLES / "existing_kubernetes_asyncio_code.py", "--embedded") as process:
+        await line_with(process, "deleted default/job-4, which has succeeded: 3 so far")
+        process.send_signal(signal.SIGINT)
+        code, out = await ended_with(process)
+        assert code == 0
+        assert "Traceback" not in out
+
+
+async def test_existing_code_without_a_cluster_says_so() -> None:
+    async with running(EXAMPLES / "existing_kubernetes_asyncio_code.py") as process:
+        code, out = await ended_with(process)
+        assert code == 1
+        assert "janitor: " in out
         assert "Traceback" not in out
 
 
@@ -97,7 +140,7 @@ async def test_the_agent_runs_without_any_cluster() -> None:
 )
 async def test_the_agent_says_what_it_misses(arguments: list[str], code: int, said: str) -> None:
     async with running(EXAMPLES / "daemonset_agent.py", *arguments) as process:
-        got, out = await ended(process)
+        got, out = await ended_with(process)
         assert got == code
         assert said in out
         assert "Traceback" not in out
@@ -111,6 +154,6 @@ async def test_the_manifest_of_the_agent_is_accepted(apiserver: FakeApiServer) -
 async def test_the_fixture_example_passes(tmp_path: Path) -> None:
     options = ("-p", "no:cacheprovider", "-o", "asyncio_mode=auto", "--rootdir", tmp_path)
     async with running("-m", "pytest", *options, EXAMPLES / "test_labeller.py") as process:
-        code, out = await ended(process)
+        code, out = await ended_with(process)
         assert code == 0, out
         assert "3 passed" in out

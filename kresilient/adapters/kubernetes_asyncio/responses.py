@@ -242,8 +242,9 @@ class RawResponse:
         return loads(text) if text else None
 
     def raise_for_status(self) -> None:
-        """Raise `aiohttp.ClientResponseError` for a failure."""
+        """Raise `aiohttp.ClientResponseError` for a failure, whose body is then let go."""
         if not self.ok:
+            self.close()
             raise aiohttp.ClientResponseError(
                 self.request_info, (), status=self.status, message=self.reason, headers=self.headers
             )
