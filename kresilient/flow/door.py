@@ -129,6 +129,7 @@ class Door:
         retry: bool = True,
         admit: bool = True,
         within: float | None = None,
+        probing: bool = False,
     ) -> Answer:
         """Send a unary *request* and return its answer; what fails is retried by what is known of it.
 
@@ -136,6 +137,8 @@ class Door:
         *retry*: False for one attempt only.
         *admit*: False for a further page of a list that was admitted; its repeats are admitted all the same.
         *within*: seconds from now after which no further try begins, where that is sooner than the policy's.
+        *probing*: while the server refuses connections, wait with the informers for the client's one probe,
+        or be it, as long as tries may begin: for callers that would begin again at once.
 
         Raises:
             ApiError: the server answered with a failure.
@@ -153,9 +156,12 @@ class Door:
         """
         if admit:
             self._guard.check(request)
-        lane = _lane(request)
+        lane, policy = _lane(request), self._policy(within)
+        until = None if policy.within is None else self._now() + policy.within
 
         async def attempt(number: int) -> Answer:
+            if probing:
+                await self._turn(request, until, at_once=True)
             await self._admit(request, lane, token=admit or number > 1, place=True)
             try:
                 return await self._exchange(request, lane, number)
@@ -166,7 +172,7 @@ class Door:
             self._observers(RequestRetried(request.verb, request.resource, number, delay, _in_short(error)))
 
         return await retrying(
-            self._policy(within) if retry else self._once,
+            policy if retry else self._once,
             attempt,
             request=request,
             repeatable=repeatable,
@@ -210,17 +216,23 @@ class Door:
         """`open`, with a failure to open it retried as that of a read: for streams that nobody drives by a
         state machine of their own.
 
+        While the server refuses connections it waits as an informer does, for the client's one probe and then
+        for its place in the spread, but for no more than the time within which a read is tried.
+
         *within*: as in `call`. Raises and is cancelled as `open`.
         """
+        policy = self._policy(within)
+        until = None if policy.within is None else self._now() + policy.within
 
         async def attempt(_: int) -> Response:
+            await self._turn(request, until, at_once=False)
             return await self.open(request)
 
         def on_retry(number: int, delay: float, error: KresilientError) -> None:
             self._observers(RequestRetried(request.verb, request.resource, number, delay, _in_short(error)))
 
         return await retrying(
-            self._policy(within),
+            policy,
             attempt,
             request=request,
             repeatable=False,
@@ -294,6 +306,23 @@ class Door:
             ) from None
         if token:
             self._observers(Admitted(request.verb, request.resource, self._now() - came, str(lane)))
+
+    async def _turn(self, request: Request, until: float | None, *, at_once: bool) -> None:
+        """Wait until the server may be asked, as far as its outage goes.
+
+        Raises `ConnectFailed` where it still refuses connections at *until*.
+        """
+        if not self.outage.lasts:
+            return
+        try:
+            async with self._until_closed(until):
+                await self.outage.turn(at_once=at_once)
+        except FlowTimeout:
+            if self.outage.lasts:  # else only its place in the spread has not come
+                raise ConnectFailed(
+                    f"{request.what}: {self._transport.server} still refuses connections; nothing was sent."
+                    f" The last that was tried: {self.outage.reason}"
+                ) from None
 
     async def _pause(self, seconds: float) -> None:
         async with self._until_closed():

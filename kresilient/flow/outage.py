@@ -73,9 +73,11 @@ class Outage:
         """How many informers wait for the server."""
         return len(self._waiting)
 
-    async def turn(self) -> bool:
+    async def turn(self, *, at_once: bool = False) -> bool:
         """Wait for the moment to ask the server again; return whether it comes from the spread after an
         outage, and is not the probe's (nor that of a time without any outage).
+
+        *at_once*: come back as soon as the server is, as a call does that somebody waits for.
 
         Cancelled: whoever is next gets the turn.
         """
@@ -93,6 +95,8 @@ class Outage:
                 if self._waiting.pop(turn, True) is True and turn.done() and not turn.cancelled():
                     self._hand_on(turn.result())
                 raise
+            if at_once:
+                continue
             await asyncio.sleep(self.window * self._random())
             spread = True  # unless it is away again by now
         return spread

@@ -77,7 +77,8 @@ async def api(apiserver: FakeApiServer, seen: list[Event]) -> AsyncIterator[Resi
     In every such test, what the server received is what the door let pass, request by request.
     """
     configuration = configuration_of(apiserver)
-    async with ResilientApiClient(configuration, qps=None, retry=QUICK, observers=[seen.append]) as api:
+    options = {"qps": None, "retry": QUICK, "spread": 0.05, "observers": [seen.append]}
+    async with ResilientApiClient(configuration, **options) as api:
         yield api
     admitted = [(one.verb, one.resource) for one in seen if isinstance(one, Admitted)]
     received = [(one.verb, full_resource(one)) for one in apiserver.requests]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
+from random import Random
 from typing import Any
 
 import aiohttp
@@ -26,7 +27,10 @@ pytestmark = [pytest.mark.looptime, pytest.mark.apiserver(memory=True)]
 async def paced(apiserver: MemoryApiServer, seen: list[Event]) -> AsyncIterator[ResilientApiClient]:
     """10 requests a second, 5 at once."""
     transport = apiserver.transport()
-    async with kresilient.Client(transport, qps=10, burst=5, observers=[seen.append]) as client:
+    random = Random(7).random
+    async with kresilient.Client(
+        transport, qps=10, burst=5, observers=[seen.append], random=random
+    ) as client:
         yield ResilientApiClient(client=client)
 
 
@@ -132,14 +136,68 @@ async def test_closing_the_client_ends_the_pause_of_a_watch(
     assert asyncio.get_running_loop().time() == began
 
 
-async def test_a_server_that_is_away_is_asked_at_growing_intervals(
+def reads(core: CoreV1Api) -> Awaitable[Any]:
+    return core.list_namespaced_config_map("default")
+
+
+def writes(core: CoreV1Api) -> Awaitable[Any]:
+    return core.create_namespaced_config_map("default", {"metadata": {"generateName": "c-"}})
+
+
+async def watches(core: CoreV1Api) -> None:
+    raw = await core.list_namespaced_config_map("default", watch=True, _preload_content=False)
+    raw.close()
+
+
+@pytest.mark.parametrize("ask", [reads, writes, watches])
+async def test_a_server_that_is_away_is_asked_by_one_probe_whatever_loops_do(
+    apiserver: MemoryApiServer, paced: ResilientApiClient, seen: list[Event], ask: Any
+) -> None:
+    core, answered = CoreV1Api(paced), asyncio.Event()
+
+    async def hammer() -> None:
+        while not answered.is_set():
+            with contextlib.suppress(aiohttp.ClientError):
+                await ask(core)
+                answered.set()
+
+    await apiserver.kill()
+    async with asyncio.timeout(3600), asyncio.TaskGroup() as group:
+        for _ in range(50):
+            group.create_task(hammer())
+        await asyncio.sleep(600)
+        tried = sum(isinstance(one, Admitted) for one in seen)
+        assert tried <= 60 + 600 / 15, "what had begun before it was known, then a probe at a time"
+        await apiserver.start()
+        began = asyncio.get_running_loop().time()
+        await answered.wait()
+        assert asyncio.get_running_loop().time() - began <= 30 + 30, "a probe, and a place in the spread"
+
+
+async def test_after_an_outage_watches_come_back_spread_and_calls_at_once(
     apiserver: MemoryApiServer, paced: ResilientApiClient
 ) -> None:
+    core, loop = CoreV1Api(paced), asyncio.get_running_loop()
     await apiserver.kill()
-    began = asyncio.get_running_loop().time()
-    with pytest.raises(aiohttp.ClientConnectionError):
-        await CoreV1Api(paced).list_namespace()
-    assert asyncio.get_running_loop().time() - began > 0.8 + 1.6 + 3.2 + 6.4
+    with pytest.raises(aiohttp.ClientConnectorError):
+        await core.list_namespace(_request_timeout=0.1)
+    came: list[float] = []
+
+    async def watch() -> None:
+        await watches(core)
+        came.append(loop.time())
+
+    calling, watching = (
+        [asyncio.create_task(reads(core)) for _ in range(5)],
+        [asyncio.create_task(watch()) for _ in range(20)],
+    )
+    await asyncio.sleep(1)
+    await apiserver.start()
+    await asyncio.wait(calling)
+    back = loop.time()
+    assert len(came) <= 1, "one may have been the probe"
+    await asyncio.wait(watching)
+    assert 10 < max(came) - back <= 30
 
 
 async def test_verb_and_resource_are_the_doors(paced: ResilientApiClient, seen: list[Event]) -> None:

@@ -119,6 +119,37 @@ async def test_no_try_begins_later_than_the_call_allows() -> None:
     assert transport.times == pytest.approx([0.0, 0.8, 2.4])
 
 
+async def test_a_probing_call_waits_for_the_one_probe_while_the_server_is_away() -> None:
+    one, transport = door(*[ConnectFailed("refused")] * 3, *[Scripted()] * 9)
+    with pytest.raises(ConnectFailed):
+        await one.call(GET, retry=False)
+    calls = [asyncio.create_task(one.call(GET, probing=True)) for _ in range(5)]
+    await asyncio.wait(calls)
+    assert {call.result().status for call in calls} == {200}
+    assert len(transport.sent) == 3 + 5
+    assert transport.times[3:] == [transport.times[3]] * 5, "the last probe was answered, and all came"
+
+
+async def test_a_probing_call_gives_up_with_what_was_tried_last() -> None:
+    one, transport = door(*[ConnectFailed("no route")] * 9)
+    with pytest.raises(ConnectFailed):
+        await one.call(GET, retry=False)
+    with pytest.raises(ConnectFailed, match=r"still refuses connections.*no route"):
+        await one.call(GET, probing=True, within=0.1)
+    assert len(transport.sent) == 1
+
+
+async def test_a_probing_call_ends_with_the_door() -> None:
+    one, _ = door(ConnectFailed("refused"))
+    with pytest.raises(ConnectFailed):
+        await one.call(GET, retry=False)
+    waiting = asyncio.create_task(one.call(GET, probing=True))
+    await asyncio.sleep(0.1)
+    await one.close()
+    with pytest.raises(LifecycleError):
+        await waiting
+
+
 async def test_a_stream_that_is_followed_is_opened_again_as_a_read_is() -> None:
     one, transport = door(ConnectFailed("refused"), status(429, retry_after=5), Scripted())
     async with await one.follow(WATCH) as response:

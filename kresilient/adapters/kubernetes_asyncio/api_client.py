@@ -14,6 +14,7 @@ from ...api.errors import ConfigError
 from ...client import Client
 from ...connection import connect
 from ...flow.limiter import Limiter
+from ...flow.outage import SPREAD
 from ...flow.retry import RetryPolicy
 from ...observe.events import Observer
 from ...transport.config import default_user_agent
@@ -37,8 +38,8 @@ class ResilientApiClient(ApiClient):
         configuration: which cluster, and as whom; the default one (`load_kube_config` sets it) where None.
         header_name, header_value, cookie: sent with every request.
         pool_threads: as in `ApiClient`.
-        qps, burst, limiter, retry, observers: as in `kresilient.connect`. Clients of one server with equal
-            figures share them.
+        qps, burst, limiter, retry, spread, observers: as in `kresilient.connect`. Clients of one server with
+            equal figures share them.
         client: an open `kresilient.Client` to send everything through, with its cluster, its credentials and
             its limiter; it is not closed with this.
         read_through: answer gets and lists from the informers of *client*, where these can answer exactly.
@@ -59,6 +60,7 @@ class ResilientApiClient(ApiClient):
         burst: int = 40,
         limiter: Limiter | None = None,
         retry: RetryPolicy | None = None,
+        spread: float = SPREAD,
         observers: Iterable[Observer] = (),
         client: Client | None = None,
         read_through: bool = False,
@@ -78,12 +80,18 @@ class ResilientApiClient(ApiClient):
                     "no cluster is configured: call kubernetes_asyncio.config.load_config() first"
                 )
             spoken_through = connect(
-                configuration, qps=qps, burst=burst, limiter=limiter, retry=retry, observers=observers
+                configuration,
+                qps=qps,
+                burst=burst,
+                limiter=limiter,
+                retry=retry,
+                spread=spread,
+                observers=observers,
             )
         else:
-            if (qps, burst, limiter, retry, observers) != (20.0, 40, None, None, ()):
+            if (qps, burst, limiter, retry, spread, observers) != (20.0, 40, None, None, SPREAD, ()):
                 raise ConfigError(
-                    "a client has its own qps, burst, limiter, retry and observers: set them there, not here"
+                    "a client has its own qps, burst, limiter, retry, spread and observers: set them there"
                 )
             if configuration is not None:
                 raise ConfigError("a client knows its cluster: pass it or a configuration, not both")

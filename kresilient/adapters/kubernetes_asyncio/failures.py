@@ -8,8 +8,10 @@ besides. Each has the library's own error as its cause, or in a note.
 from __future__ import annotations
 
 import json
+from errno import ECONNREFUSED
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 from kubernetes_asyncio.client.exceptions import ApiException
@@ -83,8 +85,8 @@ class AnswerOverdue(OutcomeUnknown, aiohttp.SocketTimeoutError):
     """A write was not answered in time: it may or may not have happened. Read before repeating."""
 
 
-def translated(error: KresilientError) -> BaseException:
-    """What existing code expects to be raised in the place of *error*.
+def translated(error: KresilientError, *, server: str = "") -> BaseException:
+    """What existing code expects to be raised in the place of *error*, met on the way to *server*.
 
     What only this library knows (`LifecycleError`, `FlowTimeout`, which is a `TimeoutError`, `ConfigError`)
     stays as it is.
@@ -99,7 +101,7 @@ def translated(error: KresilientError) -> BaseException:
         case CredentialsError():  # the error of the user's own hook, if it was one
             return error.__cause__ or error
         case TransportError():
-            return _of_aiohttp(error)
+            return _of_aiohttp(error, server)
     return error
 
 
@@ -119,7 +121,7 @@ def _in_doubt(error: OutcomeUnknown) -> BaseException:
     return _caused(kind(str(error), brief=error.brief), last)
 
 
-def _of_aiohttp(error: TransportError) -> BaseException:
+def _of_aiohttp(error: TransportError, server: str) -> BaseException:
     cause = error.__cause__
     if isinstance(cause, aiohttp.ClientError):
         for note in (str(error), *getattr(error, "__notes__", ())):
@@ -133,8 +135,10 @@ def _of_aiohttp(error: TransportError) -> BaseException:
         made.add_note(str(error))
     elif isinstance(error, ConnectionLost):
         made = aiohttp.ServerDisconnectedError(str(error))
-    else:
-        made = aiohttp.ClientConnectionError(str(error))
+    else:  # no connection was tried: it is known to be refused
+        url = urlsplit(server)
+        place: Any = SimpleNamespace(host=url.hostname, port=url.port, ssl=True)
+        made = aiohttp.ClientConnectorError(place, ConnectionRefusedError(ECONNREFUSED, str(error)))
     return _caused(made, error)
 
 

@@ -89,7 +89,7 @@ class DoorRestClient(RESTClientObject):
             async with timeouts.bounding() as limit:
                 return await self._answered(call, raw=not _preload_content)
         except KresilientError as error:
-            failure = translated(error)
+            failure = translated(error, server=self._client.server)
         except TimeoutError:
             if timeouts.total is None or not limit.expired():
                 raise
@@ -129,7 +129,7 @@ class DoorRestClient(RESTClientObject):
             return RawResponse(request, self._client.server, stream.status, stream.headers, content)
         settle = None if through is None else through.begun(call)
         try:
-            answer: Answer = await door.call(request, repeatable=call.repeatable, within=within)
+            answer: Answer = await door.call(request, repeatable=call.repeatable, within=within, probing=True)
         except BaseException as error:
             if settle is not None and not (
                 isinstance(error, KresilientError) and _nothing_done(request, error)
