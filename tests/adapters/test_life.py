@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 
+import aiohttp
 import pytest
 from kubernetes_asyncio import config
 from kubernetes_asyncio.client import ApiClient, Configuration, CoreV1Api
@@ -90,6 +91,23 @@ async def test_a_client_that_is_handed_in_is_used_and_left_open(
         assert copy.deepcopy(api.configuration).host == apiserver.url
     assert isinstance(seen[0], Admitted)
     await kube_client.list("v1/namespaces")
+
+
+async def test_closing_it_ends_its_streams_and_leaves_the_clients(
+    apiserver: FakeApiServer, kube_client: kresilient.Client
+) -> None:
+    api = ResilientApiClient(client=kube_client)
+    raw = await CoreV1Api(api).list_namespaced_pod("default", watch=True, _preload_content=False)
+    reading = asyncio.create_task(raw.content.readline())
+    async with kube_client.informer("v1/configmaps") as maps:
+        await maps.synced(10)
+        await api.close()
+        with pytest.raises(aiohttp.ClientError):
+            await reading
+        await apiserver.watchers("v1/pods", 0)
+        assert apiserver.watch_count("v1/configmaps") == 1
+    with pytest.raises(LifecycleError, match="closed"):
+        await CoreV1Api(api).list_namespace()
 
 
 async def test_a_client_that_is_not_open_is_its_owners_to_open(apiserver: FakeApiServer) -> None:

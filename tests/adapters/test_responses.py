@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
+import aiohttp
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -101,6 +102,46 @@ async def test_a_line_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatc
         await reader(*[b"x" * 6] * 9).readline()
 
 
+class Arriving:
+    """A response whose pieces come when the test says so. As in real ones, a cancelled read loses none."""
+
+    def __init__(self) -> None:
+        self.pieces: asyncio.Queue[bytes] = asyncio.Queue()
+        self.taken = asyncio.Event()
+
+    def chunks(self) -> Arriving:
+        return self
+
+    async def __anext__(self) -> bytes:
+        piece = await self.pieces.get()
+        self.taken.set()
+        return piece
+
+    async def close(self) -> None:
+        pass
+
+
+async def test_a_read_that_is_cancelled_in_the_middle_of_a_line_loses_nothing() -> None:
+    response = Arriving()
+    content = ContentReader(response=response)
+    response.pieces.put_nowait(b"half a ")
+    reading = asyncio.create_task(content.readline())
+    await response.taken.wait()
+    reading.cancel()
+    await asyncio.wait([reading])
+    assert reading.cancelled()
+    response.pieces.put_nowait(b"line\nand")
+    assert await content.readline() == b"half a line\n"
+
+
+async def test_the_deadline_ends_a_read_and_the_body() -> None:
+    content = ContentReader(response=Arriving(), deadline=asyncio.get_running_loop().time() + 0.01)
+    with pytest.raises(TimeoutError):
+        await content.readline()
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await content.readline()
+
+
 async def test_what_was_dropped_is_closed_and_over() -> None:
     response = Pieces(b"a\n", b"b\n")
     content = ContentReader(response=response)
@@ -110,4 +151,6 @@ async def test_what_was_dropped_is_closed_and_over() -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert response.closed == 1
-    assert await content.readline() == b""
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await content.readline()
+    assert not content.at_eof()

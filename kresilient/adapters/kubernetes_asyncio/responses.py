@@ -49,7 +49,7 @@ class ContentReader:
         self._brought = bool(held)
         self._chunks = None if response is None else response.chunks()
         self._deadline = deadline
-        self._reading = False
+        self._reading = self._cut = False
         self._drop: Callable[[], object] = lambda: None
         if response is not None:  # a stream that is dropped unread must not hold its connection
             finalizer = weakref.finalize(self, let_go, asyncio.get_running_loop(), response)
@@ -58,7 +58,7 @@ class ContentReader:
 
     def at_eof(self) -> bool:
         """Whether all of it was read."""
-        return self._chunks is None and not self._held
+        return self._chunks is None and not self._held and not self._cut
 
     async def readline(self) -> bytes:
         """The next line with its end; what is left at the end of the body; `b""` after that."""
@@ -117,7 +117,8 @@ class ContentReader:
         return line
 
     def drop(self) -> None:
-        """Let go of the connection; what was not read is lost."""
+        """Let go of the connection; what has not come is lost. Idempotent."""
+        self._cut = self._cut or self._chunks is not None
         self._chunks = None
         self._drop()
 
@@ -129,6 +130,8 @@ class ContentReader:
     async def _more(self) -> bool:
         """Wait for more of the body; False at its end."""
         chunks = self._chunks
+        if self._cut:
+            raise aiohttp.ClientConnectionError("Connection closed")  # aiohttp's words
         if chunks is None:
             return False
         if self._reading:
@@ -151,7 +154,8 @@ class ContentReader:
             self.drop()
             raise failure
         if piece is None:
-            self.drop()
+            self._chunks = None
+            self._drop()
             if self._ended is not None:
                 self._ended(self._brought)
             return False

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn, cast
+from weakref import WeakSet
 
 from kubernetes_asyncio.client.exceptions import ApiValueError
 from kubernetes_asyncio.client.rest import RESTClientObject, RESTResponse
 
-from ...api.errors import ApiError, KresilientError, OutcomeUnknown, parse_status
+from ...api.errors import ApiError, KresilientError, LifecycleError, OutcomeUnknown, parse_status
 from ...client import Client
 from ...flow.door import Answer
 from ...flow.retry import Verdict, is_read, judge
@@ -42,6 +43,8 @@ class DoorRestClient(RESTClientObject):
         self._owned = owned
         self._read_through = read_through
         self._early_ends = EarlyEnds()
+        self._streams: WeakSet[ContentReader] = WeakSet()
+        self._closed = False
 
     @property
     def pool_manager(self) -> NoReturn:  # type: ignore[override]
@@ -49,7 +52,10 @@ class DoorRestClient(RESTClientObject):
         raise ApiValueError(_NO_SESSION)
 
     async def close(self) -> None:
-        """Close the client where it is owned: it then speaks no more."""
+        """End the streams that were begun here, and the client where it is owned. Idempotent."""
+        self._closed = True
+        for stream in tuple(self._streams):
+            stream.drop()
         if self._owned:
             await self._client.close()
 
@@ -72,6 +78,8 @@ class DoorRestClient(RESTClientObject):
         Raises what `failures.translated` makes of the door's errors, and `ApiValueError` for what cannot be
         sent. Cancelled: the request is aborted; a write may still have happened.
         """
+        if self._closed:
+            raise LifecycleError("this ResilientApiClient is closed: make a new one")
         if self._owned:
             await self._client.open()
         timeouts = Timeouts.of(_request_timeout)
@@ -126,6 +134,9 @@ class DoorRestClient(RESTClientObject):
             stream = await door.follow(request, within=within)
             ended = self._early_ends.begun(request) if call.info.verb == "watch" else None
             content = ContentReader(response=stream, deadline=deadline, ended=ended)
+            self._streams.add(content)
+            if self._closed:  # meanwhile
+                content.drop()
             return RawResponse(request, self._client.server, stream.status, stream.headers, content)
         settle = None if through is None else through.begun(call)
         try:
