@@ -96,6 +96,8 @@ class TransportError(KresilientError, OSError):
         sent: False where certainly nothing reached the server.
         permanent: it will fail again until somebody changes a setting, a file or a program.
         overdue: the answer had not begun within the request's `answer_within`.
+        local: the reason is on this side (no connection free, a time limit of the request's own, closed), so
+            it says nothing of the server.
     """
 
     sent: bool = True
@@ -107,9 +109,11 @@ class TransportError(KresilientError, OSError):
         sent: bool | None = None,
         permanent: bool = False,
         overdue: bool = False,
+        local: bool = False,
         brief: str | None = None,
     ) -> None:
         super().__init__(message, brief=brief)
+        self.local = local
         if sent is not None:
             self.sent = sent
         self.permanent = permanent

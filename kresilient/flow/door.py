@@ -354,7 +354,7 @@ class Door:
         try:
             response = await self._transport.send(request)
         except ConnectFailed as error:
-            if not error.permanent:
+            if not error.permanent and not error.local:
                 self.outage.refused(error)
             raise
         self.outage.answered()

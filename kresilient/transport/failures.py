@@ -33,9 +33,16 @@ _PROXY_REFUSALS = {400, 401, 403, 405, 407}  # of a CONNECT; a 5xx is about the 
 
 
 def exchange_failed(
-    error: BaseException, request: Request, config: ClusterConfig, *, sent: bool, timeout: str
+    error: BaseException,
+    request: Request,
+    config: ClusterConfig,
+    *,
+    sent: bool,
+    timeout: str,
+    local: bool = False,
 ) -> TransportError:
-    """The error for a request that got no answer. *timeout* says what was waited for, where that ran out."""
+    """The error for a request that got no answer. *timeout* says what was waited for, where that ran out;
+    *local*, that it was no wait for the server, or a shorter one than usual."""
     what = request.what
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return ConnectFailed(
@@ -64,7 +71,7 @@ def exchange_failed(
             " check that the URL is right and that the server runs"
         )
     if isinstance(error, (TimeoutError, asyncio.TimeoutError)) and not sent:
-        return ConnectFailed(f"{what}: {timeout}; nothing was sent to {config.server}")
+        return ConnectFailed(f"{what}: {timeout}; nothing was sent to {config.server}", local=local)
     if not sent:
         return ConnectFailed(f"{what}: cannot send to {config.server}: {_cause(error)}")
     return read_failed(error, request, config, timeout=timeout)

@@ -178,7 +178,8 @@ class HttpTransport:
     def _late(self, request: Request) -> ConnectFailed:
         return ConnectFailed(
             f"{request.what}: no credentials or TLS files within {request.timeout or 0:g} s;"
-            f" nothing was sent to {self.server}"
+            f" nothing was sent to {self.server}",
+            local=True,
         )
 
     def _headers(self, request: Request, identity: Identity) -> CIMultiDict[str]:
@@ -235,7 +236,7 @@ class HttpTransport:
                 raise
             # Nobody cancelled the caller: a pool that is closed cancels the waits for its connections.
             failure = ConnectionLost if progress.sent else ConnectFailed
-            raise failure(f"{request.what}: the transport was closed meanwhile") from None
+            raise failure(f"{request.what}: the transport was closed meanwhile", local=True) from None
         response = HttpResponse(raw, request, self.config, done=self._open.discard)
         if self._closed:
             await response.close()
@@ -248,6 +249,7 @@ class HttpTransport:
         return response
 
     def _failed(self, error: BaseException, request: Request, progress: _Progress) -> TransportError:
+        local = True
         if progress.limit is not None and progress.limit.expired():
             if progress.sent:
                 return ConnectionLost(
@@ -256,6 +258,7 @@ class HttpTransport:
                     overdue=True,
                 )
             timeout = f"no connection within {progress.to_connect:g} s"
+            local = progress.to_connect < self._connect_timeout
         elif progress.sent:
             timeout = f"no answer within {request.timeout or 0:g} s"
         elif progress.started:
@@ -264,7 +267,7 @@ class HttpTransport:
             timeout = (
                 f"none of {self._limits['calls']} connections was free within {request.timeout or 0:g} s"
             )
-        return exchange_failed(error, request, self.config, sent=progress.sent, timeout=timeout)
+        return exchange_failed(error, request, self.config, sent=progress.sent, timeout=timeout, local=local)
 
 
 class _Progress:

@@ -130,6 +130,15 @@ async def test_a_probing_call_waits_for_the_one_probe_while_the_server_is_away()
     assert transport.times[3:] == [transport.times[3]] * 5, "the last probe was answered, and all came"
 
 
+async def test_what_failed_on_this_side_is_no_outage() -> None:
+    one, transport = door(ConnectFailed("no connection was free", local=True), Scripted())
+    with pytest.raises(ConnectFailed):
+        await one.call(GET, retry=False)
+    assert not one.outage.lasts
+    await one.call(GET, probing=True)
+    assert transport.times == [0.0, 0.0]
+
+
 async def test_a_probing_call_gives_up_with_what_was_tried_last() -> None:
     one, transport = door(*[ConnectFailed("no route")] * 9)
     with pytest.raises(ConnectFailed):

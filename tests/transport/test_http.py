@@ -495,6 +495,7 @@ async def test_a_call_that_finds_no_free_connection_in_time_was_not_sent() -> No
         with pytest.raises(ConnectFailed, match="none of 1 connections was free") as caught:
             await transport.send(Request("GET", "/x", timeout=0.2))
         assert not caught.value.sent
+        assert caught.value.local
         await holder.close()
         await transport.close()
 
@@ -546,10 +547,13 @@ async def test_making_a_connection_is_bounded() -> None:
     transport = HttpTransport(
         ClusterConfig(server=f"https://127.0.0.1:{port}", insecure_skip_tls_verify=True), connect_timeout=0.2
     )
-    with pytest.raises(ConnectFailed, match=r"no connection within 0\.2 s"):
+    with pytest.raises(ConnectFailed, match=r"no connection within 0\.2 s") as unreachable:
         await transport.send(WATCH)
-    with pytest.raises(ConnectFailed, match=r"no connection within 0\.1 s"):
-        await transport.send(replace(WATCH, connect_within=0.1))
+    assert not unreachable.value.local
+    for sooner in (replace(WATCH, connect_within=0.1), replace(PODS, timeout=0.1)):
+        with pytest.raises(ConnectFailed, match=r"no connection within 0\.1 s") as impatient:
+            await transport.send(sooner)
+        assert impatient.value.local, "it says nothing of the server"
     await transport.close()
     await asyncio.wait_for(gone.wait(), 5)
     listener.close()
