@@ -71,7 +71,7 @@ class ClientHealth:
         informers: each of them.
         crashes: what crashed lately (a bug; please report it).
         reachable: False from a refused connection until the next answer.
-        waiting: requests that wait for admission now.
+        waiting: requests of this client that wait for admission now.
         pressure: the priority levels, lanes and APIs that were asked, those held back first.
         retries_left: repeats that the retry budget allows now.
     """
@@ -237,7 +237,7 @@ class Client:
             informers,
             crashes,
             reachable=not door.outage.lasts,
-            waiting=self._limiter.waiting,
+            waiting=door.waiting,
             pressure=door.pressure.levels,
             retries_left=door.budget.left,
         )

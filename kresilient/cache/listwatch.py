@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +23,7 @@ from ..api.errors import Unauthorized as UnauthorizedError
 from ..api.resources import Resource
 from ..api.wire import Item, ListDecoder
 from ..flow.door import Door
+from ..flow.in_flight import InFlight
 from ..flow.outage import Outage
 from ..transport.base import Request, Response
 from .states import (
@@ -105,22 +107,36 @@ class ListWatch:
         return self._door.outage
 
     @property
-    def lists(self) -> asyncio.Semaphore:
-        """Held while a list is read: the process reads only so many at once."""
+    def lists(self) -> InFlight:
+        """Where a place is held while a list is read: only so many are read at once."""
         return self._door.lists
 
-    async def pages(self, listing: Listing, result: ListResult) -> AsyncGenerator[list[Item], None]:
+    async def pages(
+        self, listing: Listing, result: ListResult, *, yielding: bool = False
+    ) -> AsyncGenerator[list[Item], None]:
         """The items of a whole list, in the pieces in which they arrive; *result* is complete at the end.
 
-        Raises what the door raises, `WireError` for a body that is no list, and `SnapshotLost`. Cancelled,
-        or closed early: the connection is given up.
+        It has a place in `lists` from when it is admitted. *yielding*: see `Door.admit`.
+
+        Raises what the door raises, `WireError` for a body that is no list, and `SnapshotLost`. Cancelled, or
+        closed early: the connection is given up.
         """
+        first = self._list_request(self._page_query(listing, ""))
+        await self._door.admit(first, place=self.lists, yielding=yielding)
+        try:
+            async with aclosing(self._admitted_pages(first, listing, result)) as pages:
+                async for items in pages:
+                    yield items
+        finally:
+            self.lists.release()
+
+    async def _admitted_pages(
+        self, request: Request, listing: Listing, result: ListResult
+    ) -> AsyncGenerator[list[Item], None]:
         token = ""
         while True:
-            query = self._page_query(listing, token)
-            request = self._list_request(query)
             try:
-                response = await self._begin(request, admit=not token)
+                response = await self._begin(request)
             except ExpiredError as error:
                 if token:
                     text = f"{request.what}: the page token expired"
@@ -148,13 +164,14 @@ class ListWatch:
             if meta.continue_token == token:
                 raise WireError(f"{request.what}: the server gave the same page token twice")
             token = meta.continue_token
+            request = self._list_request(self._page_query(listing, token))
 
-    async def _begin(self, request: Request, *, admit: bool) -> Response:
-        """Open a list, and learn from it how long the next one may take to begin."""
+    async def _begin(self, request: Request) -> Response:
+        """Open a list that was admitted, and learn from it how long the next one may take to begin."""
         clock = asyncio.get_running_loop().time
         began = clock()
         try:
-            response = await self._door.open(request, admit=admit)
+            response = await self._door.open(request, admit=False)
         except TransportError as error:
             if error.overdue:
                 self._answer_within = min(2 * self._answer_within, _ANSWER_LIMIT)
@@ -162,25 +179,32 @@ class ListWatch:
         self._answer_within = min(max(_ANSWER_WITHIN, 2 * (clock() - began)), _ANSWER_LIMIT)
         return response
 
-    async def newest_version(self) -> str:
+    async def newest_version(self, *, yielding: bool = False) -> str:
         """The version the server stands at, by a most recent list of one object.
 
-        Raises what the door raises, and `WireError`.
+        *yielding*: see `Door.admit`. Raises what the door raises, and `WireError`.
         """
         query = (*self._selectors, ("limit", "1"))
         request = self._list_request(query)
-        async with await self._door.open(request) as response:
+        async with await self._door.open(request, yielding=yielding) as response:
             decoder = ListDecoder()
             decoder.feed(await response.read())
             return decoder.close()[1].resource_version
 
     async def watch(
-        self, version: str, *, lifetime: float, stall: float, initial_events: bool = False
+        self,
+        version: str,
+        *,
+        lifetime: float,
+        stall: float,
+        initial_events: bool = False,
+        yielding: bool = False,
     ) -> Response:
         """Open a watch from *version*, to be ended by the server after *lifetime* seconds.
 
         A server that does not even begin to answer within *stall* seconds is a lost connection. With
-        *initial_events* it is a streaming list. Raises what the door raises.
+        *initial_events* it is a streaming list, and has a place in `lists` that the caller releases.
+        *yielding*: see `Door.admit`. Raises what the door raises.
         """
         query = [
             ("watch", "true"),
@@ -192,19 +216,25 @@ class ListWatch:
             query.append(("resourceVersion", version))
         if initial_events:
             query += [("sendInitialEvents", "true"), ("resourceVersionMatch", "NotOlderThan")]
-        return await self._door.open(
-            Request(
-                "GET",
-                self._path,
-                tuple(query),
-                self._watch_headers,
-                verb="watch",
-                resource=self._resource,
-                streaming=True,
-                timeout=None,
-                stall=stall,
-            )
+        request = Request(
+            "GET",
+            self._path,
+            tuple(query),
+            self._watch_headers,
+            verb="watch",
+            resource=self._resource,
+            streaming=True,
+            timeout=None,
+            stall=stall,
         )
+        if not initial_events:
+            return await self._door.open(request, yielding=yielding)
+        await self._door.admit(request, place=self.lists, yielding=yielding)
+        try:
+            return await self._door.open(request, admit=False)
+        except BaseException:
+            self.lists.release()
+            raise
 
     def _page_query(self, listing: Listing, token: str) -> tuple[tuple[str, str], ...]:
         query = list(self._selectors)
@@ -246,7 +276,7 @@ def signal_of(error: KresilientError, listing: Listing | None) -> Signal:
         return PageExpired(reason)
     if isinstance(error, WireError):
         return NotAList(reason)
-    if isinstance(error, ConnectFailed):
+    if isinstance(error, ConnectFailed) and not error.local:
         return Unreachable(reason)
     if isinstance(error, TransportError):
         return Unavailable(reason)

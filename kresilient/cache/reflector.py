@@ -20,6 +20,7 @@ from ..api.resources import Key
 from ..api.versions import is_newer, is_older, later, version_number
 from ..api.wire import Bookmark, Item, Poison, WatchDecoder, WatchError, WatchEvent, WatchFrame
 from ..flow.backoff import RESET_AFTER, Backoff
+from ..flow.lanes import unasked
 from ..observe.events import (
     Listed,
     ObjectQuarantined,
@@ -140,6 +141,7 @@ class Reflector:
         self._relist_next = False  # the relist comes before the stall limit
         self._spread_at: float | None = None  # when an outage's spread last let it go
         self._probes = False  # it is this one's turn to find out whether the server is back
+        self._yielding = True  # what it asks now is no probe: not to be sent once the server is away
         self._cause = ""  # the row that led to the list under way
         self._deleted: LRUCache[str, str] = LRUCache(4096)  # uid -> version of its delete
         self._stream: _Stream | None = None  # a streaming list that goes on as the watch
@@ -162,8 +164,9 @@ class Reflector:
         if isinstance(self._state, Waiting):
             self._delay = self._seconds(self._state)
         try:
-            while not isinstance(self._state, Stopped):
-                await self._take(await self._perform(self._state))
+            with unasked():  # it serves all who hold it, not the one that entered it first
+                while not isinstance(self._state, Stopped):
+                    await self._take(await self._perform(self._state))
         finally:
             self._enter(step(self._state, Stop(), streaming=False), Stop())
             await self._drop_stream()
@@ -172,7 +175,7 @@ class Reflector:
         """An own write came back with a version below the cache's: look for proof when next watching."""
         if self._interrupt is None:
             self._interrupt = WriteBehind(reason)
-            if self._silence is not None:
+            if self._silence is not None and not self._silence.expired():
                 self._silence.reschedule(self._clock())
 
     # --- the two halves of the loop: do what the state says; take the signal it ends in ---
@@ -181,11 +184,10 @@ class Reflector:
         outage, asking = self._listwatch.outage, not isinstance(state, Waiting) and self._stream is None
         if asking and outage.lasts and not self._probes:
             return Unreachable(outage.reason)
-        self._probes = False
+        self._yielding, self._probes = not self._probes, False
         try:
             if isinstance(state, Listing):
-                async with self._listwatch.lists:
-                    return await self._list(state)
+                return await self._list(state)
             if isinstance(state, Watching):
                 return await self._watch(state.version)
             if isinstance(state, Proving):
@@ -263,7 +265,9 @@ class Reflector:
                 await self._drop_stream()
                 return failed
         else:
-            async with aclosing(self._listwatch.pages(listing, self._result)) as pages:
+            async with aclosing(
+                self._listwatch.pages(listing, self._result, yielding=self._yielding)
+            ) as pages:
                 async for items in pages:
                     for item in items:
                         self._keep(item, table)
@@ -282,7 +286,7 @@ class Reflector:
         timing, clock = self._timing, self._clock
         deadline = clock() + timing.streaming_limit
         stream = await self._open(listing.version, initial_events=True)
-        try:
+        try:  # it has a place in `lists`
             async with asyncio.timeout(timing.streaming_patience) as patience:
                 async for chunk in stream.response.chunks():
                     self._result.bytes += len(chunk)
@@ -312,6 +316,8 @@ class Reflector:
                 f"a streaming list showed no end bookmark ({len(table.objects)} objects came): "
                 "does the server have WatchList?"
             )
+        finally:
+            self._listwatch.lists.release()
         return StreamingFailed("a streaming list ended without its end bookmark")
 
     def _keep(self, item: Item, table: Table) -> None:
@@ -390,7 +396,7 @@ class Reflector:
     # --- watches ---
 
     async def _prove(self, version: str) -> Signal:
-        newest = await self._listwatch.newest_version()
+        newest = await self._listwatch.newest_version(yielding=self._yielding)
         if is_older(newest, version):
             return WentBack(f"the server is at version {newest}, the cache at {version}")
         # The silence was harmless: be slower to suspect it, but no slower than the watch's own end.
@@ -406,6 +412,7 @@ class Reflector:
             lifetime=least + (most - least) * self._random(),
             stall=self._stall + 5.0,
             initial_events=initial_events,
+            yielding=self._yielding,
         )
         self._stream = _Stream(response, WatchDecoder())
         self._backoff.healthy()

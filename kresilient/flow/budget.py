@@ -84,6 +84,9 @@ class RetryBudget:
         return self._marks[-1]
 
     def _forget(self, slot: int) -> None:
+        if self._marks and self._marks[-1][0] > slot:  # another loop, whose clock stands elsewhere
+            self._marks.clear()
+            self._succeeded = self._spent = 0.0
         while self._marks and self._marks[0][0] <= slot - _SLOTS:
             _, succeeded, spent = self._marks.popleft()
             self._succeeded -= succeeded

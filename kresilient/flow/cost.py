@@ -71,8 +71,9 @@ class CostGuard:
             self._observers(CostlyList(request.resource, site, now - before.last, instead))
         if self._strict:
             raise CostlyListRefused(
-                f"{request.what}: {site} lists everything for the {times}th time, {now - before.last:.3g} s "
-                f"after the last; keep {instead} instead, which answers from memory, or select less"
+                f"{request.what}: {site} lists everything again and again ({times} times by now), "
+                f"{now - before.last:.3g} s after the last; keep {instead} instead, which answers "
+                "from memory, or select less"
             )
 
 

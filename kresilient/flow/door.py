@@ -87,7 +87,7 @@ class Door:
         retry: RetryPolicy | None = None,
         budget: RetryBudget | None = None,
         in_flight: InFlight | None = None,
-        lists: asyncio.Semaphore | None = None,
+        lists: InFlight | None = None,
         spread: float = SPREAD,
         strict: bool = False,
         clock: Callable[[], float] | None = None,
@@ -104,7 +104,7 @@ class Door:
         self.budget = RetryBudget(clock=clock) if budget is None else budget
         self.pressure = Pressure(qps=lambda: limiter.qps, observers=observers, random=random, clock=clock)
         self.outage = Outage(transport.server, observers=observers, random=random, window=spread, clock=clock)
-        self.lists = asyncio.Semaphore(MAX_LISTS) if lists is None else lists
+        self.lists = InFlight(MAX_LISTS) if lists is None else lists
         self._once = replace(self._retry, attempts=1)
         self._clock = clock
         self._random = random
@@ -112,6 +112,8 @@ class Door:
         self._max_body = max_body
         self._closed = False
         self._waits: set[asyncio.Timeout] = set()
+        self.waiting = 0
+        """Requests that wait for admission now: for the server to recover, a token, or a place."""
 
     @property
     def transport(self) -> Transport:
@@ -162,7 +164,7 @@ class Door:
         async def attempt(number: int) -> Answer:
             if probing:
                 await self._turn(request, until, at_once=True)
-            await self._admit(request, lane, token=admit or number > 1, place=True)
+            await self._admit(request, lane, token=admit or number > 1, place=self._in_flight)
             try:
                 return await self._exchange(request, lane, number)
             finally:
@@ -183,10 +185,27 @@ class Door:
             sleep=self._pause,
         )
 
-    async def open(self, request: Request, *, admit: bool = True) -> Response:
+    async def admit(self, request: Request, *, place: InFlight | None = None, yielding: bool = False) -> None:
+        """Wait until *request* may be sent, by `open(request, admit=False)` at once.
+
+        *place*: where a place is taken as well, for the caller to release.
+        *yielding*: for one that then waits for its `outage.turn`: it fails with `ConnectFailed` where the
+        server has come to refuse connections while it waited.
+
+        Raises what `open` raises before anything is sent. Cancelled, or failed: nothing is taken.
+        """
+        await self._admit(request, _lane(request), token=True, place=place)
+        if yielding and self.outage.lasts:
+            self._limiter.give_back()
+            if place is not None:
+                place.release()
+            raise self._away(request)
+
+    async def open(self, request: Request, *, admit: bool = True, yielding: bool = False) -> Response:
         """Send *request* once and return the response with its body unread: a streamed list or a watch.
 
-        *admit*: False for a further page of a list that was admitted.
+        *admit*: False for a further page of a list that was admitted, and for what `admit` let pass.
+        *yielding*: as in `admit`.
 
         The caller closes the response. There is no retry here: whoever follows a stream decides what its
         failure means. Raises as `call` does, but never `OutcomeUnknown`.
@@ -194,7 +213,8 @@ class Door:
         Cancelled: the exchange is aborted, and a response that was there is closed.
         """
         lane = _lane(request)
-        await self._admit(request, lane, token=admit)
+        if admit:
+            await self.admit(request, yielding=yielding)
         started, status, failure = self._now(), 0, "cancelled"
         try:
             response = await self._send(request)
@@ -253,7 +273,8 @@ class Door:
         self.outage.close()
         waits, self._waits = self._waits, set()
         for wait in waits:
-            wait.reschedule(asyncio.get_running_loop().time())
+            if not wait.expired():  # its deadline may have come in this very turn
+                wait.reschedule(asyncio.get_running_loop().time())
         await self._transport.close()
 
     async def _exchange(self, request: Request, lane: Lane, number: int) -> Answer:
@@ -284,28 +305,70 @@ class Door:
         finally:
             self._finished(request, status, started, number, failure)
 
-    async def _admit(self, request: Request, lane: Lane, *, token: bool, place: bool = False) -> None:
-        """Wait for what the server can take (pressure), then for a token, then for a place.
-
-        In this order, so that one that is held back holds no token, and one that waits for a token holds no
-        place of another's.
-        """
+    async def _admit(self, request: Request, lane: Lane, *, token: bool, place: InFlight | None) -> None:
+        """Wait for what the server can take (pressure), for a token, and for a place where one is due."""
         came, within = self._now(), current_admission().within
+        deadline = None if within is None else came + within
+        self.waiting += 1
         try:
-            async with self._until_closed(None if within is None else came + within):
+            async with self._until_closed(deadline):
                 if token:
-                    await self.pressure.admit(request, lane)
-                    if within is not None:
-                        within = max(0.0, came + within - self._now())
-                    await self._limiter.acquire(lane, within=within)
-                if place:
-                    await self._in_flight.acquire(lane)
+                    await self._pass(request, lane, place, deadline)
+                elif place is not None:
+                    await place.acquire(lane)
         except FlowTimeout as error:
             raise FlowTimeout(
                 f"{request.what}: {error}", lane=str(lane), queued=error.queued, expected=error.expected
             ) from None
+        finally:
+            self.waiting -= 1
         if token:
             self._observers(Admitted(request.verb, request.resource, self._now() - came, str(lane)))
+
+    async def _pass(
+        self, request: Request, lane: Lane, place: InFlight | None, deadline: float | None
+    ) -> None:
+        """Come by a token and a place at the same moment, with the server fit to be asked.
+
+        Whoever has to wait for one gives back the others. A token that is kept while its owner waits for a
+        place is sent with all those of the others that did, as one burst above the rate; a place that is kept
+        in the line for tokens keeps out a request that needs none; and one that was let through before the
+        server asked for a pause has not heard of it.
+        """
+        passed: set[Limiter] = set()
+        placed = False
+
+        def left() -> float | None:
+            return None if deadline is None else max(0.0, deadline - self._now())
+
+        try:
+            if deadline is not None and (within := left()) is not None:
+                self._limiter.check(lane, within)  # for both, before it waits for either
+            while True:
+                if placed and place is not None and not self.pressure.lets(request, lane, passed):
+                    placed = False
+                    place.release()
+                await self.pressure.admit(request, lane, passed, within=left())
+                await self._limiter.acquire(lane, within=left(), first=placed)
+                if self.pressure.lets(request, lane, passed):
+                    if placed or place is None or place.try_acquire(lane):
+                        return
+                    self._limiter.give_back()
+                    await place.acquire(lane)
+                    placed = True
+                else:
+                    self._limiter.give_back()
+        except BaseException:
+            if placed and place is not None:
+                place.release()
+            raise
+
+    def _away(self, request: Request) -> ConnectFailed:
+        return ConnectFailed(
+            f"{request.what}: {self._transport.server} still refuses connections; nothing was sent."
+            f" The last that was tried: {self.outage.reason}",
+            brief=self.outage.reason,
+        )
 
     async def _turn(self, request: Request, until: float | None, *, at_once: bool) -> None:
         """Wait until the server may be asked, as far as its outage goes.
@@ -319,10 +382,7 @@ class Door:
                 await self.outage.turn(at_once=at_once)
         except FlowTimeout:
             if self.outage.lasts:  # else only its place in the spread has not come
-                raise ConnectFailed(
-                    f"{request.what}: {self._transport.server} still refuses connections; nothing was sent."
-                    f" The last that was tried: {self.outage.reason}"
-                ) from None
+                raise self._away(request) from None
 
     async def _pause(self, seconds: float) -> None:
         async with self._until_closed():
@@ -354,7 +414,7 @@ class Door:
         try:
             response = await self._transport.send(request)
         except ConnectFailed as error:
-            if not error.permanent and not error.local:
+            if not (error.permanent or error.local or self._closed):
                 self.outage.refused(error)
             raise
         self.outage.answered()

@@ -16,7 +16,7 @@ MAX_IN_FLIGHT: Final = 30
 holds."""
 
 MAX_LISTS: Final = 4
-"""Lists of informers under way at once, of all clients of one server in a process."""
+"""Lists of informers under way at once, of all clients of one server on one event loop."""
 
 _RESERVED: Final = 2
 
@@ -30,7 +30,7 @@ class InFlight:
     Raises `ConfigError` unless both are whole numbers of at least 1.
     """
 
-    __slots__ = ("_lines", "_reserved", "count", "most")
+    __slots__ = ("__weakref__", "_lines", "_reserved", "count", "most")
 
     def __init__(self, most: int = MAX_IN_FLIGHT, *, reserved: int = _RESERVED) -> None:
         for figure in (most, reserved):
@@ -42,10 +42,21 @@ class InFlight:
         self.count = 0
         """Calls under way now."""
 
+    @property
+    def waiting(self) -> int:
+        """How many wait for a place."""
+        return sum(len(line) for line in self._lines)
+
+    def try_acquire(self, lane: Lane) -> bool:
+        """Take a place, to be released, if one is free."""
+        if not self._free(lane):
+            return False
+        self.count += 1
+        return True
+
     async def acquire(self, lane: Lane) -> None:
         """Wait for a place; `release` it. Cancelled: none is taken."""
-        if self._free(lane):
-            self.count += 1
+        if self.try_acquire(lane):
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         line = self._lines[lane]

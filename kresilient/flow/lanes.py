@@ -12,7 +12,7 @@ from typing import Final
 from ..api.errors import ConfigError
 from ..transport.base import Request
 
-__all__ = ["Admission", "Lane", "admission", "current_admission", "lane_of"]
+__all__ = ["Admission", "Lane", "admission", "current_admission", "lane_of", "unasked"]
 
 
 class Lane(IntEnum):
@@ -75,6 +75,17 @@ _current: ContextVar[Admission] = ContextVar("kresilient_admission", default=_DE
 def current_admission() -> Admission:
     """What the code that runs now asked for with `admission`."""
     return _current.get()
+
+
+@contextmanager
+def unasked() -> Iterator[None]:
+    """Within this block nothing is asked of admission, whatever an enclosing block says: for work that is
+    shared, and not the one's who happened to start it."""
+    token = _current.set(_DEFAULT)
+    try:
+        yield
+    finally:
+        _current.reset(token)
 
 
 @contextmanager

@@ -83,10 +83,18 @@ class Limiter:
             return 0.0
         return meter.wait(1.0 + sum(len(line) for line in self._lines[: lane + 1]))
 
-    async def acquire(self, lane: Lane = Lane.READ, *, within: float | None = None) -> float:
+    def check(self, lane: Lane, within: float) -> None:
+        """Raise the `FlowTimeout` of one who came now and could not be admitted *within* so many seconds."""
+        if (expected := self.expected_wait(lane)) > within:
+            raise self._overdue(lane, within, expected)
+
+    async def acquire(
+        self, lane: Lane = Lane.READ, *, within: float | None = None, first: bool = False
+    ) -> float:
         """Wait for admission; return the seconds waited.
 
         *within*: seconds it may take; None for as long as it takes.
+        *first*: before all who wait in its lane, for one that stood in line already and gave its token back.
 
         Raises:
             FlowTimeout: *within* cannot be met (said before waiting), or was not; no token was taken.
@@ -99,10 +107,12 @@ class Limiter:
             return 0.0
         loop = asyncio.get_running_loop()
         came = loop.time()
-        if within is not None and (expected := self.expected_wait(lane)) > within:
-            raise self._overdue(lane, within, expected)
+        if within is not None and not first:
+            self.check(lane, within)
         line, turn = self._lines[lane], loop.create_future()
         line[turn] = came
+        if first:
+            line.move_to_end(turn, last=False)
         self._waiting += 1
         if self._timer is None:
             self._dispatch()
@@ -113,7 +123,7 @@ class Limiter:
             if line.pop(turn, None) is not None:
                 self._left()
             elif turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._pass_on()
+                self.give_back()
             raise
         finally:
             if deadline is not None:
@@ -124,6 +134,14 @@ class Limiter:
         """Take a token if one is free and nobody waits for it. Raises `LifecycleError` as `acquire` does."""
         meter = self._metered()
         return meter is None or (not self._waiting and meter.take())
+
+    def give_back(self) -> None:
+        """Give a token back that was not used after all: the next in line gets it."""
+        meter = self._metered()
+        if meter is not None:
+            meter.give_back()
+            if self._waiting:
+                self._again()
 
     def set_rate(self, qps: float | None, burst: int | None = None) -> None:
         """Change the figures from now on, for those who wait too; *burst* stays as it is where None.
@@ -197,12 +215,6 @@ class Limiter:
         if not self._waiting and self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    def _pass_on(self) -> None:
-        """A token was handed to a caller that is gone."""
-        if self._meter is not None:
-            self._meter.give_back()
-            self._again()
 
     def _again(self) -> None:
         if self._timer is not None:

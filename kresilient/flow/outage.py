@@ -60,6 +60,7 @@ class Outage:
         """What the refused connection that began it said."""
         self._probes = 0
         self._probe_due = False
+        self._closed = False
         self._timer: asyncio.TimerHandle | None = None
         self._waiting: OrderedDict[asyncio.Future[bool], None] = OrderedDict()
 
@@ -103,7 +104,7 @@ class Outage:
 
     def refused(self, error: ConnectFailed) -> None:
         """Note a connection that was refused."""
-        if self._since is None:
+        if self._since is None and not self._closed:
             self._since, self.reason = self._clock(), error.brief
             self._probes, self._probe_due = 0, False
             self._pace.reset()
@@ -123,7 +124,8 @@ class Outage:
         self._observers(OutageEnded(self._server, seconds, self._probes, len(waiting)))
 
     def close(self) -> None:
-        """Forget the next probe. Those who wait are their owners' to cancel."""
+        """Send no further probe. Those who wait are their owners' to cancel."""
+        self._closed = True
         self._cancel_timer()
 
     def _schedule(self) -> None:

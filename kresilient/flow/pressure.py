@@ -15,7 +15,7 @@ from typing import Final
 
 from cachetools import LRUCache
 
-from ..api.errors import ApiError
+from ..api.errors import ApiError, FlowTimeout
 from ..observe.events import Observers, PressureChanged, loop_time
 from ..transport.base import Request
 from .backoff import CAP
@@ -35,8 +35,10 @@ _RISE_WITHIN: Final = 60.0  # seconds of success from nothing to the whole rate
 _LEAST: Final = 0.2  # requests a second that always remain
 _NOMINAL: Final = 20.0  # requests a second to rise to where none are configured, if it had no more of late
 _SLOW: Final = 4.0  # times as slow as usual, and
-_SLOW_AT_LEAST: Final = 1.0  # seconds
+_SLOW_AT_LEAST: Final = 1.0  # seconds, and
+_SLOW_IN_A_ROW: Final = 3  # answers of one kind: one alone may have waited for a webhook
 _RATE_WINDOW: Final = 5.0
+_INSTANT: Final = 1e-6  # seconds: loops do not tell shorter waits from none
 
 _REMEMBERED: Final = 256  # kinds of requests whose level is known; levels and latencies as many
 
@@ -133,7 +135,7 @@ class Pressure:
         self._levels: LRUCache[str, _Level] = LRUCache(_REMEMBERED)
         self._tight: dict[str, _Level] = {}  # those that hold something back
         self._level_of: LRUCache[tuple[str, str], str] = LRUCache(_REMEMBERED)
-        self._latency: LRUCache[tuple[str, str], tuple[float, float]] = LRUCache(_REMEMBERED)
+        self._latency: LRUCache[tuple[str, str], tuple[float, int]] = LRUCache(_REMEMBERED)
 
     @property
     def levels(self) -> tuple[LevelPressure, ...]:
@@ -148,18 +150,45 @@ class Pressure:
                 one.rejections,
                 one.schema,
             )
-            for one in self._levels.values()
+            for one in {**self._levels, **self._tight}.values()
         ]
         return tuple(sorted(found, key=lambda one: (one.rate is None and not one.paused, -one.rejections)))
 
-    async def admit(self, request: Request, lane: Lane) -> None:
-        """Wait until what *request* belongs to may be asked. Cancelled: nothing is taken."""
+    async def admit(
+        self, request: Request, lane: Lane, passed: set[Limiter], *, within: float | None = None
+    ) -> None:
+        """Wait until what *request* belongs to may be asked.
+
+        *passed*: the brakes that it has passed; those that it passes here are added.
+        *within*: seconds it may take.
+
+        Raises `FlowTimeout` before it waits where that cannot be met. Cancelled: nothing is taken.
+        """
+        started = self._clock()
+        for level in self._brakes(request, lane):
+            left = None if within is None else max(0.0, started + within - self._clock())
+            await self._hold(level, lane, passed, left)
+
+    def lets(self, request: Request, lane: Lane, passed: set[Limiter]) -> bool:
+        """Whether *request* may go now: much may have happened while it waited elsewhere."""
+        now = self._clock()
+        for level in self._brakes(request, lane):
+            brake = level.limiter
+            if level.paused_until > now:
+                if brake is not None:
+                    passed.discard(brake)
+                return False
+            if brake is not None and brake not in passed:
+                if not brake.try_acquire():
+                    return False
+                passed.add(brake)
+        return True
+
+    def _brakes(self, request: Request, lane: Lane) -> list[_Level]:
         if lane is Lane.LEASE or not self._tight:
-            return
-        for name in (self._level_name(request, lane), _api_name(request)):
-            level = self._tight.get(name)
-            if level is not None:
-                await self._hold(level, lane)
+            return []
+        names = (self._level_name(request, lane), _api_name(request))
+        return [self._tight[name] for name in names if name in self._tight]
 
     def answered(
         self,
@@ -174,6 +203,7 @@ class Pressure:
         *error*: what a failed one is. *latency*: seconds it took, of a request that is worth comparing.
         """
         now = self._clock()
+        held_by = self._level_name(request, lane)
         if uid := headers.get(_LEVEL_HEADER):
             self._level_of[_kind(request)] = uid
         level = self._level(self._level_name(request, lane))
@@ -187,29 +217,65 @@ class Pressure:
             if error.code == 503:
                 level = self._level(_api_name(request))
                 level.answers += 1
-                level.count(now)
+                if lane is not Lane.LEASE:
+                    level.count(now)
             level.rejections += 1
             if lane is not Lane.LEASE:
                 self._fall(level, now, _FALL, _HOLD, f"{error.code} {error.reason}".rstrip())
                 self._pause(level, now, error.retry_after)
             return
         if error is None or error.code < 500:
-            api = self._levels.get(_api_name(request))
-            for one in (level, *(() if api is None else (api,))):
+            api = self._known(_api_name(request))
+            if api is not None:
+                api.answers += 1
+                if lane is not Lane.LEASE:
+                    api.count(now)
+            before = self._known(held_by)  # its level may not have been known then
+            for one in {id(one): one for one in (level, api, before) if one is not None}.values():
                 self._rise(one, now)
         if latency is not None and lane is not Lane.LEASE and self._slower(request, latency):
             self._fall(level, now, _FALL_BY_LATENCY, _HOLD_BY_LATENCY, f"answers take {latency:.2g} s")
 
     # --- one level ---
 
-    async def _hold(self, level: _Level, lane: Lane) -> None:
-        while (left := level.paused_until - self._clock()) > 0:  # noqa: ASYNC110  (it may grow meanwhile)
-            await asyncio.sleep(left)
-        level.paused_until = 0.0
-        if level.limiter is not None:
-            await level.limiter.acquire(lane)
-        else:
-            self._tight.pop(level.name, None)
+    async def _hold(self, level: _Level, lane: Lane, passed: set[Limiter], within: float | None) -> None:
+        started = self._clock()
+        while True:
+            now = self._clock()
+            left = None if within is None else max(0.0, started + within - now)
+            pause, brake = max(0.0, level.paused_until - now), level.limiter
+            if brake is not None and brake not in passed:
+                expected = max(pause, brake.expected_wait(lane))
+            else:
+                expected = pause
+            if left is not None and expected > left:
+                raise _too_long(level, lane, left, expected)
+            if pause > _INSTANT:  # it may grow meanwhile
+                await asyncio.sleep(pause)
+                continue
+            level.paused_until = 0.0
+            if brake is None:
+                self._loosen(level)
+                return
+            if brake in passed:
+                return
+            await brake.acquire(lane)
+            if level.paused_until <= self._clock():
+                passed.add(brake)
+                return
+
+    def _tighten(self, level: _Level) -> None:
+        self._tight[level.name] = level
+        while len(self._tight) > _REMEMBERED:
+            oldest = self._tight.pop(next(iter(self._tight)))
+            oldest.paused_until = 0.0
+            if oldest.limiter is not None:
+                oldest.limiter.set_rate(None)  # lets go of whoever waits
+                oldest.limiter = None
+
+    def _loosen(self, level: _Level) -> None:
+        if self._tight.get(level.name) is level:
+            del self._tight[level.name]
 
     def _fall(self, level: _Level, now: float, factor: float, hold: float, reason: str) -> None:
         if now - level.fell_at < hold:
@@ -220,7 +286,7 @@ class Pressure:
             level.target = min(level.full, max(recent, level.full * _FALL**2))
         level.fell_at = level.risen_at = now
         level.target = max(level.target * factor, _LEAST)
-        self._tight[level.name] = level
+        self._tighten(level)
         if level.limiter is None:
             level.limiter = Limiter(level.target, _burst(level.target))
         else:
@@ -237,7 +303,7 @@ class Pressure:
             level.limiter.set_rate(None)  # lets go of whoever waits
             level.limiter = None
             if level.paused_until <= now:
-                self._tight.pop(level.name, None)
+                self._loosen(level)
             self._observers(PressureChanged(level.name, None, 0.0, "well again"))
         elif level.limiter.qps is None or level.target > 1.05 * level.limiter.qps:
             level.limiter.set_rate(level.target, _burst(level.target))
@@ -248,26 +314,40 @@ class Pressure:
         until = now + retry_after + min(retry_after, CAP) * self._random()
         if until > level.paused_until:
             level.paused_until = until
-            self._tight[level.name] = level
+            self._tighten(level)
             rate = None if level.limiter is None else level.target
             self._observers(PressureChanged(level.name, rate, until - now, "Retry-After"))
 
     def _slower(self, request: Request, latency: float) -> bool:
         """Whether answers of this kind have become several times slower than they used to be."""
-        fast, usual = self._latency.get(_kind(request), (latency, latency))
-        fast += (latency - fast) * 0.3
+        usual, in_a_row = self._latency.get(_kind(request), (latency, 0))
+        slow = latency > max(_SLOW_AT_LEAST, _SLOW * usual)
         usual += (latency - usual) * (0.01 if latency > usual else 0.2)
-        self._latency[_kind(request)] = (fast, usual)
-        return latency > usual and fast > max(_SLOW_AT_LEAST, _SLOW * usual)
+        self._latency[_kind(request)] = (usual, in_a_row + 1 if slow else 0)
+        return slow and in_a_row + 1 >= _SLOW_IN_A_ROW
+
+    def _known(self, name: str) -> _Level | None:
+        """The level of that name, also where it holds something back but was not asked for long."""
+        return self._tight.get(name) or self._levels.get(name)
 
     def _level(self, name: str) -> _Level:
-        level = self._levels.get(name)
-        if level is None:
-            level = self._levels[name] = _Level(name)
+        level = self._levels[name] = self._known(name) or _Level(name)
         return level
 
     def _level_name(self, request: Request, lane: Lane) -> str:
         return self._level_of.get(_kind(request)) or f"lane {lane}"
+
+
+def _too_long(level: _Level, lane: Lane, within: float, expected: float) -> FlowTimeout:
+    brake = level.limiter
+    queued = 0 if brake is None else sum(brake.waiting_in(one) for one in Lane if one <= lane)
+    return FlowTimeout(
+        f"not admitted within {within:g} s: the server shows overload, so {level.name} is held back, "
+        f"this for about {expected:.3g} s ({queued} requests wait before it, lane {lane}); allow more time",
+        lane=str(lane),
+        queued=queued,
+        expected=expected,
+    )
 
 
 def _burst(rate: float) -> int:
@@ -279,7 +359,7 @@ def _kind(request: Request) -> tuple[str, str]:
 
 
 def _api_name(request: Request) -> str:
-    """The group and version of *request*: `"api apps/v1"`, `"api v1"`."""
+    """The group and version of *request*: `"api apps/v1"`, `"api v1"`; `"api version"` for `/version`."""
     parts = request.path.split("/")
-    named = parts[2:4] if parts[1:2] == ["apis"] else parts[2:3]
+    named = {"apis": parts[2:4], "api": parts[2:3]}.get("".join(parts[1:2]), parts[1:2])
     return f"api {'/'.join(named)}"

@@ -6,7 +6,7 @@ import asyncio
 import weakref
 from dataclasses import dataclass, field
 
-from .in_flight import MAX_LISTS
+from .in_flight import MAX_LISTS, InFlight
 from .limiter import Limiter
 
 __all__ = ["shared_limiter", "shared_lists"]
@@ -17,7 +17,7 @@ class _Server:
     limiters: weakref.WeakValueDictionary[tuple[float | None, int], Limiter] = field(
         default_factory=weakref.WeakValueDictionary
     )
-    lists: weakref.ref[asyncio.Semaphore] | None = None
+    lists: weakref.ref[InFlight] | None = None
 
 
 _servers: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Server]] = (
@@ -30,12 +30,12 @@ def shared_limiter(server: str, mine: Limiter) -> Limiter:
     return _of(server).limiters.setdefault((mine.qps, mine.burst), mine)
 
 
-def shared_lists(server: str) -> asyncio.Semaphore:
-    """What every list of an informer of *server* is read under on this loop: only so many at once."""
+def shared_lists(server: str) -> InFlight:
+    """The places for lists of informers of *server* on this loop: only so many are read at once."""
     place = _of(server)
     lists = place.lists() if place.lists is not None else None
     if lists is None:
-        lists = asyncio.Semaphore(MAX_LISTS)
+        lists = InFlight(MAX_LISTS)
         place.lists = weakref.ref(lists)
     return lists
 

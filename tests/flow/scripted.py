@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -100,3 +101,40 @@ class ScriptedTransport:
 
     async def close(self) -> None:
         self.closed += 1
+
+
+class Driven:
+    """A transport whose answers are computed: `answer(request)` is a response or the error to raise, and
+    `latency` the seconds before it. It remembers what was sent, when, and how many were under way at once."""
+
+    server = "http://driven"
+
+    def __init__(self, answer: Callable[[Request], Scripted | BaseException], latency: float = 0.0) -> None:
+        self.answer = answer
+        self.latency = latency
+        self.sent: list[Request] = []
+        self.times: list[float] = []
+        self.under_way = self.most = 0
+        self.closed = 0
+
+    async def send(self, request: Request) -> Response:
+        self.sent.append(request)
+        self.times.append(asyncio.get_running_loop().time())
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
+        try:
+            await asyncio.sleep(self.latency)
+        finally:
+            self.under_way -= 1
+        answer = self.answer(request)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    async def close(self) -> None:
+        self.closed += 1
+
+    def most_within(self, seconds: float) -> int:
+        """The largest number of requests sent in any span of so many seconds."""
+        ends = (bisect_left(self.times, start + seconds) for start in self.times)
+        return max((end - begin for begin, end in enumerate(ends)), default=0)

@@ -1,0 +1,323 @@
+"""The outage gate: who asks while the server is away, how often, and how everybody comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+from kresilient.api.errors import ConfigError, ConnectFailed, ConnectionLost, NotFound, ServerUnavailable
+from kresilient.flow import Limiter
+from kresilient.flow.door import Door
+from kresilient.flow.outage import Outage
+from kresilient.observe.events import Event, Observers, OutageBegan, OutageEnded
+from kresilient.transport.base import Request
+
+from .scripted import Driven, Scripted, ScriptedTransport, status
+
+pytestmark = pytest.mark.looptime
+
+GET = Request("GET", "/api/v1/namespaces/n/pods/p", verb="get", resource="v1/pods")
+REFUSED = ConnectFailed("connection refused")
+
+
+class Gate:
+    """An outage with a window of 30 s, and what it reported."""
+
+    def __init__(self, *, window: float = 30.0, draw: Callable[[], float] | None = None) -> None:
+        self.seen: list[Event] = []
+        draw = draw or random.Random(5).random
+        self.outage = Outage("s", observers=Observers(self.seen.append), random=draw, window=window)
+        self.came: list[tuple[float, bool]] = []
+
+    async def wait(self, *, at_once: bool = False) -> bool:
+        spread = await self.outage.turn(at_once=at_once)
+        self.came.append((asyncio.get_running_loop().time(), spread))
+        return spread
+
+    def waiters(self, count: int) -> list[asyncio.Task[bool]]:
+        return [asyncio.create_task(self.wait()) for _ in range(count)]
+
+
+async def end(*tasks: asyncio.Task[bool]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_without_an_outage_nobody_waits() -> None:
+    gate = Gate()
+    assert await gate.wait() is False
+    gate.outage.answered()
+    assert gate.came == [(0.0, False)] and gate.seen == []
+
+
+async def test_one_at_a_time_asks_at_a_growing_jittered_pace() -> None:
+    gate = Gate()
+    gate.outage.refused(REFUSED)
+    tasks = gate.waiters(100)
+    await asyncio.sleep(300.0)
+    times = [time for time, _ in gate.came]
+    gaps = [after - before for before, after in pairwise(times)]
+    assert 0.8 <= times[0] <= 1.6
+    assert all(gap > 0.8 for gap in gaps)
+    assert all(15.0 <= gap <= 30.0 for gap in gaps[5:])
+    assert len(set(gaps[5:])) > 3
+    assert gate.outage.waiting == 100 - len(times)
+    await end(*tasks)
+    gate.outage.close()
+
+
+async def test_an_outage_begins_once_and_keeps_its_first_reason() -> None:
+    gate = Gate()
+    gate.outage.refused(REFUSED)
+    gate.outage.refused(ConnectFailed("another"))
+    assert gate.seen == [OutageBegan("s", "connection refused")]
+    assert gate.outage.lasts and gate.outage.reason == "connection refused"
+    gate.outage.close()
+
+
+async def test_when_it_is_over_those_who_waited_come_back_spread_over_the_window() -> None:
+    gate = Gate()
+    gate.outage.refused(REFUSED)
+    tasks = gate.waiters(1000)
+    await asyncio.sleep(0.1)
+    gate.outage.answered()
+    await asyncio.gather(*tasks)
+    times = [time - 0.1 for time, _ in gate.came]
+    assert all(task.result() for task in tasks)
+    assert min(times) >= 0 and max(times) <= 30.0
+    for third in range(3):
+        assert 270 <= sum(10 * third <= time < 10 * third + 10 for time in times) <= 400
+    assert gate.seen[-1] == OutageEnded("s", pytest.approx(0.1), 0, 1000)
+
+
+async def test_one_that_would_ask_at_once_comes_back_at_once() -> None:
+    gate = Gate()
+    gate.outage.refused(REFUSED)
+    waiting = asyncio.create_task(gate.wait(at_once=True))
+    await asyncio.sleep(0.5)
+    gate.outage.answered()
+    assert await waiting is False
+    assert gate.came[0][0] == pytest.approx(0.5, abs=1e-3)
+
+
+async def test_the_probe_that_was_answered_is_not_spread() -> None:
+    gate = Gate()
+    gate.outage.refused(REFUSED)
+    probe = asyncio.create_task(gate.wait())
+    assert await probe is False and gate.outage.lasts
+
+
+async def test_a_window_of_nothing_lets_all_go_at_once() -> None:
+    gate = Gate(window=0.0)
+    gate.outage.refused(REFUSED)
+    tasks = gate.waiters(10)
+    await asyncio.sleep(0.5)
+    gate.outage.answered()
+    await asyncio.gather(*tasks)
+    assert {round(time, 3) for time, _ in gate.came} == {0.5}
+
+
+async def test_a_second_outage_within_the_window_holds_those_who_have_not_come_back() -> None:
+    gate = Gate()
+    gate.outage.refused(REFUSED)
+    tasks = gate.waiters(200)
+    await asyncio.sleep(0.1)
+    gate.outage.answered()
+    await asyncio.sleep(10.0)
+    back = len(gate.came)
+    assert 40 <= back <= 95
+    gate.outage.refused(REFUSED)
+    await asyncio.sleep(60.0)
+    assert len(gate.came) <= back + 8, "probes only"
+    gate.outage.answered()
+    again = asyncio.get_running_loop().time()
+    await asyncio.gather(*tasks)
+    assert gate.came[-1][0] - again > 20.0
+    assert gate.seen[2:4] == [
+        OutageBegan("s", "connection refused"),
+        OutageEnded("s", pytest.approx(60.0), pytest.approx(5, abs=3), gate.seen[3].waiting),  # type: ignore[attr-defined]
+    ]
+
+
+async def test_a_probe_that_hangs_does_not_keep_the_others_from_asking() -> None:
+    gate = Gate()
+    gate.outage.refused(REFUSED)
+    tasks = gate.waiters(3)
+    await asyncio.sleep(100.0)
+    assert len(gate.came) == 3, "none of them has said what came of it"
+    await end(*tasks)
+    gate.outage.close()
+
+
+async def test_a_probe_that_nobody_waited_for_is_the_next_ones_who_comes() -> None:
+    gate = Gate()
+    gate.outage.refused(REFUSED)
+    await asyncio.sleep(5.0)
+    late = gate.waiters(3)
+    await asyncio.sleep(0)
+    assert gate.came == [(5.0, False)], "one of them, and at once"
+    await end(*late)
+    gate.outage.close()
+
+
+async def test_a_probe_due_in_one_outage_is_not_due_in_the_next() -> None:
+    gate = Gate()
+    gate.outage.refused(REFUSED)
+    await asyncio.sleep(5.0)
+    gate.outage.answered()
+    gate.outage.refused(REFUSED)
+    waiting = asyncio.create_task(gate.wait())
+    await asyncio.sleep(0.7)
+    assert gate.came == []
+    await end(waiting)
+    gate.outage.close()
+
+
+async def test_a_probe_whose_task_is_cancelled_in_the_very_turn_is_handed_on() -> None:
+    gate = Gate(draw=lambda: 0.0)
+    gate.outage.refused(REFUSED)
+    first, second = gate.waiters(2)
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_at(gate.outage._timer.when(), first.cancel)  # type: ignore[union-attr]
+    await asyncio.sleep(1.0)
+    assert first.cancelled() and second.done() and len(gate.came) == 1
+    gate.outage.close()
+
+
+async def test_a_waiter_cancelled_while_it_waits_or_is_spread_leaves_nothing_behind() -> None:
+    gate = Gate()
+    gate.outage.refused(REFUSED)
+    first, second = gate.waiters(2)
+    await asyncio.sleep(0.1)
+    await end(first)
+    assert gate.outage.waiting == 1
+    gate.outage.answered()
+    await asyncio.sleep(0)
+    await end(second)
+    assert gate.outage.waiting == 0 and gate.came == []
+
+
+async def test_a_closed_gate_begins_no_outage_and_keeps_no_timer() -> None:
+    gate = Gate()
+    gate.outage.close()
+    gate.outage.refused(REFUSED)
+    assert not gate.outage.lasts and gate.outage._timer is None and gate.seen == []
+
+
+@pytest.mark.parametrize("window", [-1.0, float("nan")])
+async def test_a_window_is_no_negative_time(window: float) -> None:
+    with pytest.raises(ConfigError, match="spread"):
+        Gate(window=window)
+
+
+# --- what the door takes for an outage ---
+
+
+def door(*script: Scripted | BaseException | None) -> tuple[Door, ScriptedTransport]:
+    transport = ScriptedTransport(*script)
+    return Door(transport, limiter=Limiter(None), observers=Observers(), random=lambda: 0.0), transport
+
+
+async def ask(one: Door) -> None:
+    await asyncio.gather(one.call(GET, retry=False), return_exceptions=True)
+
+
+@pytest.mark.parametrize(
+    ("failure", "begins"),
+    [
+        (ConnectFailed("refused"), True),
+        (ConnectFailed("untrusted", permanent=True), False),
+        (ConnectFailed("none of 32 connections was free", local=True), False),
+        (ConnectionLost("reset"), False),
+        (status(503), False),
+    ],
+)
+async def test_an_outage_begins_with_a_refused_connection_alone(
+    failure: Scripted | BaseException, begins: bool
+) -> None:
+    one, _ = door(failure)
+    await ask(one)
+    assert one.outage.lasts is begins
+    await one.close()
+
+
+@pytest.mark.parametrize("answer", [Scripted(), status(404), status(503), status(401)])
+async def test_any_answer_to_anybody_ends_it(answer: Scripted) -> None:
+    one, _ = door(REFUSED, answer)
+    await ask(one)
+    await ask(one)
+    assert not one.outage.lasts
+
+
+async def test_a_connection_that_is_lost_does_not_end_it() -> None:
+    one, _ = door(REFUSED, ConnectionLost("reset"))
+    await ask(one)
+    await ask(one)
+    assert one.outage.lasts
+    await one.close()
+
+
+async def test_a_connection_that_fails_because_the_client_closes_is_no_outage() -> None:
+    transport = Driven(lambda _: REFUSED, latency=1.0)
+    one = Door(transport, limiter=Limiter(None), observers=Observers())
+    call = asyncio.create_task(one.call(GET, retry=False))
+    await asyncio.sleep(0.5)
+    await one.close()
+    with pytest.raises(ConnectFailed):
+        await call
+    assert not one.outage.lasts and one.outage._timer is None
+
+
+async def test_one_that_yields_sends_nothing_once_the_server_is_away() -> None:
+    transport = ScriptedTransport(REFUSED, status(404), Scripted())
+    limiter = Limiter(0.1, 1)
+    one = Door(transport, limiter=limiter, observers=Observers(), random=lambda: 0.0)
+    await ask(one)
+    waiting = [asyncio.create_task(one.open(GET, yielding=True)) for _ in range(3)]
+    await asyncio.gather(*waiting, return_exceptions=True)
+    assert len(transport.sent) == 1
+    for task in waiting:
+        with pytest.raises(ConnectFailed, match="still refuses connections"):
+            task.result()
+    assert asyncio.get_running_loop().time() == pytest.approx(10.0, abs=0.1), "and took no token"
+    with pytest.raises(NotFound):
+        await one.open(GET)
+    await one.close()
+
+
+async def test_a_place_is_given_back_by_one_that_yields() -> None:
+    one, _ = door(REFUSED)
+    await ask(one)
+    with pytest.raises(ConnectFailed):
+        await one.admit(GET, place=one.lists, yielding=True)
+    assert one.lists.count == 0
+    await one.close()
+
+
+async def test_a_flapping_server_is_asked_at_the_pace_of_a_backoff() -> None:
+    draw = random.Random(2)
+    transport = Driven(lambda _: REFUSED if draw.random() < 0.5 else status(503), latency=0.01)
+    one = Door(transport, limiter=Limiter(None), observers=Observers(), random=draw.random)
+
+    async def informer() -> None:
+        while True:
+            await one.outage.turn()
+            try:
+                await one.open(GET)
+            except ServerUnavailable:
+                await asyncio.sleep(5.0)
+            except ConnectFailed:
+                pass
+
+    tasks = [asyncio.create_task(informer()) for _ in range(10)]
+    await asyncio.sleep(600.0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert len(transport.sent) < 10 * 600 / 5
+    await one.close()
