@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import io
 import json
 import re
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
-from kresilient.testing.server import MemoryApiServer
+from kresilient.testing.server import FakeApiServer, MemoryApiServer
 
 from .asked import asked
 
@@ -141,3 +144,64 @@ async def test_a_request_that_was_never_answered_was_closed_early(tmp_path: Path
 def test_a_log_that_cannot_be_opened_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(OSError, match=re.escape(str(tmp_path / "none"))):
         MemoryApiServer(audit=tmp_path / "none" / "audit.log")
+
+
+class ShortFile(io.FileIO):
+    """Takes *at_once* bytes at a time, and no more than *room* in all."""
+
+    def __init__(self, path: Path, *, at_once: int, room: int) -> None:
+        super().__init__(path, "ab")
+        self.at_once, self.room = at_once, room
+
+    def write(self, data: Any) -> int:
+        if self.room <= 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        taken = super().write(bytes(data)[: min(self.at_once, self.room)])
+        self.room -= taken
+        return taken
+
+
+def short(server: MemoryApiServer, path: Path, *, at_once: int, room: int) -> None:
+    server.requests.stream_audit(path)
+    assert server.requests._audit is not None
+    server.requests._audit._file.close()
+    server.requests._audit._file = ShortFile(path, at_once=at_once, room=room)
+
+
+async def test_a_line_that_the_file_takes_in_pieces_is_written_whole(tmp_path: Path) -> None:
+    async with MemoryApiServer() as server:
+        short(server, tmp_path / "audit.log", at_once=7, room=100_000)
+        await asked(server, CONFIGMAPS)
+        assert [one["stage"] for one in events(tmp_path / "audit.log")] == [
+            "RequestReceived",
+            "ResponseComplete",
+        ]
+
+
+async def test_a_full_disk_ends_the_log_with_a_whole_line_and_no_request_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    server = MemoryApiServer()
+    short(server, path, at_once=1 << 20, room=700)
+    for _ in range(3):
+        assert (await asked(server, CONFIGMAPS)).status == 200
+    written = events(path)
+    assert len(written) == server.requests.audit_events == 1
+    assert len(server.requests) == 3
+    with pytest.raises(
+        OSError, match=r"the audit log ends before ResponseComplete of list v1/configmaps"
+    ) as e:
+        await server.close()
+    assert (e.value.errno, e.value.filename) == (errno.ENOSPC, str(path))
+    await server.close()
+
+
+async def test_a_log_that_fails_over_http_is_heard_of_when_the_server_is_left() -> None:
+    server = FakeApiServer(audit="/dev/full")
+    await server.start()
+    async with aiohttp.ClientSession(server.url) as http:
+        for _ in range(2):
+            async with http.get(CONFIGMAPS) as response:
+                assert response.status == 200
+    await server.settled(timeout=5)
+    with pytest.raises(OSError, match="No space left on device"):
+        await server.close()

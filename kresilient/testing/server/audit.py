@@ -3,6 +3,7 @@ line, at level Metadata."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -65,14 +66,29 @@ class AuditLog:
     """A file that Events are appended to as requests reach their stages. Raises `OSError`."""
 
     def __init__(self, path: str | Path) -> None:
+        self.path = path
         self._file = Path(path).open("ab", buffering=0)  # noqa: SIM115  # open as long as the log is
 
     def write(self, record: RequestRecord, stage: Stage) -> None:
-        self._file.write(_line(record, stage))
+        """Append a whole line, or nothing where the file can be cut. Raises `OSError`."""
+        line = memoryview(_line(record, stage))
+        written = 0
+        try:
+            while written < len(line):
+                written += self._file.write(line[written:])
+        except OSError:
+            if written:
+                self._take_back(written)
+            raise
 
     def close(self) -> None:
         """Idempotent."""
         self._file.close()
+
+    def _take_back(self, size: int) -> None:
+        """Cut off the last *size* bytes: half a line would spoil the one that follows."""
+        if self._file.seekable():  # what a pipe has is gone
+            self._file.truncate(self._file.seek(0, os.SEEK_END) - size)
 
 
 def _line(record: RequestRecord, stage: Stage) -> bytes:

@@ -131,6 +131,7 @@ class RequestLog(_Figures):
         self._numbers = count()
         self.audit_events = 0
         self._audit: AuditLog | None = None
+        self._audit_failed: OSError | None = None
 
     # --- asking ------------------------------------------------------------------------------------------
 
@@ -198,16 +199,25 @@ class RequestLog(_Figures):
         return save_audit(path, self)
 
     def stream_audit(self, path: str | Path) -> None:
-        """Append the same to *path* as it happens, from now on, until `close`. Raises `OSError`."""
+        """Append the same to *path* as it happens, from now on, until `close`.
+
+        A write that fails ends the stream; requests are answered all the same, and `close` raises it. Raises
+        `OSError` where the file cannot be opened, or where that befell a stream before this one.
+        """
         audit = AuditLog(path)
-        self.close()
-        self._audit = audit
+        try:
+            self.close()
+        finally:
+            self._audit = audit
 
     def close(self) -> None:
-        """End a stream of the audit log. Idempotent."""
+        """End a stream of the audit log. Idempotent. Raises the `OSError` that ended it before, once."""
         audit, self._audit = self._audit, None
+        failed, self._audit_failed = self._audit_failed, None
         if audit is not None:
             audit.close()
+        if failed is not None:
+            raise failed
 
     # --- what the server tells ---------------------------------------------------------------------------
 
@@ -232,8 +242,17 @@ class RequestLog(_Figures):
         self._log(record, "ResponseComplete")
 
     def _log(self, record: RequestRecord, stage: Stage) -> None:
-        if self._audit is not None:
-            self._audit.write(record, stage)
+        audit = self._audit
+        if audit is None:
+            return
+        try:
+            audit.write(record, stage)
+        except OSError as error:
+            # It is no fault of the request, which is answered; who closes the log hears of it.
+            self._audit = None
+            self._audit_failed = _ended(audit, record, stage, error)
+            audit.close()
+        else:
             self.audit_events += 1
 
     def _notice(self, record: RequestRecord) -> None:
@@ -248,6 +267,17 @@ class RequestLog(_Figures):
 def _uuid(prefix: str, number: int) -> str:
     text = f"{prefix}{number:012x}"
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-8{text[17:20]}-{text[20:32]}"
+
+
+def _ended(audit: AuditLog, record: RequestRecord, stage: Stage, error: OSError) -> OSError:
+    said = (
+        f"the audit log ends before {stage} of {record.verb} {record.resource} ({record.audit_id}), "
+        f"which could not be written: {error.strerror or error}; the requests since are in the "
+        "server's record alone (requests.save_audit)"
+    )
+    failed = OSError(error.errno, said, str(audit.path)) if error.errno else OSError(said)
+    failed.__cause__ = error
+    return failed
 
 
 def _check(wanted: Mapping[str, Any]) -> None:
