@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import os
 import socket
 import struct
 import zlib
@@ -131,10 +132,9 @@ class FakeApiServer(ApiServer):
         import yaml
 
         path = Path(path)
-        path.touch(mode=0o600)
-        path.write_text(
-            yaml.safe_dump(self.kubeconfig(token=token, user=user, groups=groups), sort_keys=False)
-        )
+        text = yaml.safe_dump(self.kubeconfig(token=token, user=user, groups=groups), sort_keys=False)
+        with open(path, "w", opener=_private) as file:  # that of a Path takes no opener
+            file.write(text)
         return path
 
     # --- life --------------------------------------------------------------------------------------------
@@ -154,26 +154,29 @@ class FakeApiServer(ApiServer):
         try:
             await self._accept()
         except BaseException:
+        self._begin()
             self._stop_listening()
             self._web = None
             raise
-        self.routes.address = f"127.0.0.1:{self._port}"
-        self._begin()
+            self._end(killed=True)
 
     async def stop(self) -> None:
-        """End the watches, let running requests finish, and close every connection. Idempotent."""
-        await self._close(killed=False)
-        self._let_port_go()
+        """End the watches, let running requests finish, and close every connection. Idempotent.
+
+        Cancelled: it is stopped, and connections that were still busy are cut.
+        """
+        try:
+            await self._close(killed=False)
+        finally:
+            if not self.runs:  # nobody started it again meanwhile
+                self._let_port_go()
 
     async def kill(self) -> None:
         """Reset every connection at once and refuse new ones, as if the process had died. Idempotent.
 
-        The port stays its own until it is stopped or closed.
+        The port stays its own until it is stopped or closed. Cancelled: it is dead all the same.
         """
-        runs = self._web is not None
         await self._close(killed=True)
-        if runs:
-            self._keep_port()
 
     async def _close(self, *, killed: bool) -> None:
         handlers, self._web = self._web, None
@@ -181,15 +184,19 @@ class FakeApiServer(ApiServer):
             return
         self._stop_listening()
         self._end(killed=killed)
-        if killed:
-            for connection in handlers.connections:
-                if connection.transport is not None:
-                    _reset(connection.transport)
-            await handlers.shutdown(0)
-        else:
-            handlers.pre_shutdown()
-            await handlers.shutdown(2.0)
-        await handlers.closed(_FAREWELL)
+        try:
+            if killed:
+                self._keep_port()  # at once: during what follows somebody else could take it
+                for connection in handlers.connections:
+                    if connection.transport is not None:
+                        _reset(connection.transport)
+                await handlers.shutdown(0)
+            else:
+                handlers.pre_shutdown()
+                await handlers.shutdown(2.0)
+            await handlers.closed(_FAREWELL)
+        finally:
+            handlers.cut()
 
     # --- the port ----------------------------------------------------------------------------------------
 
@@ -233,6 +240,7 @@ class FakeApiServer(ApiServer):
         self._bound = bound
         return bound
 
+        self.routes.address = f"127.0.0.1:{self._port}"
     def _let_port_go(self) -> None:
         bound, self._bound = self._bound, None
         if bound is not None:
@@ -322,8 +330,7 @@ class _Connections(web.Server):
             async with asyncio.timeout(patience):
                 while self._open:
                     await self._lost.wait()
-        for transport in tuple(self._open.values()):
-            transport.abort()
+        self.cut()
         while self._open:
             await self._lost.wait()
 
@@ -337,6 +344,11 @@ async def _stream(
     gzip: bool = False,
 ) -> web.StreamResponse:
     """Send *pieces* and then *chunks* as a chunked body."""
+    def cut(self) -> None:
+        """Let go of every connection now, without a farewell."""
+        for transport in tuple(self._open.values()):
+            transport.abort()
+
     response = web.StreamResponse(status=reply.status, headers=reply.headers)
     response.enable_chunked_encoding()
     packer = zlib.compressobj(1, wbits=31) if gzip else None
@@ -419,3 +431,14 @@ def _reset(transport: asyncio.BaseTransport) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
     if isinstance(transport, asyncio.WriteTransport):
         transport.abort()
+def _private(path: str, flags: int) -> int:
+    """Open *path* for its owner only before anything is written: what was there may be open to others."""
+    opened = os.open(path, flags, 0o600)
+    try:
+        os.fchmod(opened, 0o600)
+    except BaseException:
+        os.close(opened)
+        raise
+    return opened
+
+

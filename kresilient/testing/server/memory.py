@@ -234,11 +234,17 @@ class MemoryResponse:
         self._kept.discard(self)
         self._reply.finish()
         arriving, self._arriving = self._arriving, None
-        if arriving is not None:
+        if arriving is None:
+            await self._reply.chunks.aclose()
+        else:
             arriving.cancel()
-            await asyncio.wait([arriving])
-            if not arriving.cancelled():
-                arriving.exception()  # nobody is left to hear of it
+            # A task, for whoever closes may be cancelled, and the server's generator is closed all the same.
+            await asyncio.shield(asyncio.get_running_loop().create_task(self._leave(arriving)))
+
+    async def _leave(self, arriving: asyncio.Task[bytes | None]) -> None:
+        await asyncio.wait([arriving])
+        if not arriving.cancelled():
+            arriving.exception()  # nobody is left to hear of it
         await self._reply.chunks.aclose()
 
     async def __aenter__(self) -> Self:

@@ -184,6 +184,11 @@ class ApiServer:
         raise NotImplementedError("a server without a way in has no URL")
 
     @property
+    def runs(self) -> bool:
+        """Whether it was started, and neither stopped nor killed since."""
+        return self.epoch is not None
+
+    @property
     def inflight(self) -> int:
         """How many requests run now, watches only until they have begun."""
         return self._inflight.total
@@ -634,20 +639,26 @@ class ApiServer:
         if not history:
             self.compact()
         await asyncio.sleep(down)
-        await self.start()
+        if not self.runs:  # another restart, or somebody's start, may have been faster
+            await self.start()
 
     async def close(self) -> None:
         """Stop for good, and close the journal and the audit log. Idempotent.
 
-        Raises what failed in the background, such as a restart that a fault was to bring about.
+        Raises what failed in the background, such as a restart that a fault was to bring about, or a write
+        to the audit log (`OSError`). Cancelled: connections are cut, and the files are closed all the same.
         """
         try:
             await self.faults.close()
         finally:
-            await self.stop()
-            if self.journal is not None:
-                self.journal.close()
-            self.requests.close()
+            try:
+                await self.stop()
+            finally:
+                try:
+                    if self.journal is not None:
+                        self.journal.close()
+                finally:
+                    self.requests.close()
 
     async def __aenter__(self) -> Self:
         await self.start()

@@ -110,12 +110,14 @@ class Conditions:
             self._failed.append(error)
 
     async def close(self) -> None:
-        """Stop what runs beside. Raises what failed there, once. Idempotent."""
+        """Stop what runs beside. Raises what failed there, once: several failures as a group. Idempotent."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
-        if self._failed:
-            error, self._failed = self._failed[0], []
-            raise error
+        failed, self._failed = self._failed, []
+        if len(failed) > 1:
+            raise BaseExceptionGroup("what was to happen to the server failed", failed)
+        if failed:
+            raise failed[0]
