@@ -9,18 +9,20 @@ import os
 import socket
 import struct
 import zlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
+from .answers import JSON
 from .broadcast import Broadcast
 from .certificates import Authority, certified
 from .epoch import Reset
 from .negotiation import accepts_gzip
 from .requests import Call
 from .server import ApiServer, Reply
+from .statuses import bad_request
 from .users import AUTHENTICATED
 
 __all__ = ["FakeApiServer"]
@@ -150,15 +152,16 @@ class FakeApiServer(ApiServer):
             keepalive_timeout=3600.0,
             max_line_size=1 << 16,
             max_field_size=1 << 16,
+            auto_decompress=False,  # a server takes bodies as they are: one that is packed is no JSON
         )
+        self._begin()
         try:
             await self._accept()
         except BaseException:
-        self._begin()
             self._stop_listening()
             self._web = None
-            raise
             self._end(killed=True)
+            raise
 
     async def stop(self) -> None:
         """End the watches, let running requests finish, and close every connection. Idempotent.
@@ -237,10 +240,10 @@ class FakeApiServer(ApiServer):
             bound.close()
             raise
         self._port = bound.getsockname()[1]
+        self.routes.address = f"127.0.0.1:{self._port}"
         self._bound = bound
         return bound
 
-        self.routes.address = f"127.0.0.1:{self._port}"
     def _let_port_go(self) -> None:
         bound, self._bound = self._bound, None
         if bound is not None:
@@ -249,12 +252,19 @@ class FakeApiServer(ApiServer):
     # --- one request -------------------------------------------------------------------------------------
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            body = await _body(request)
+        except _ExpectationFailed:
+            return _closing(417)
+        except web.RequestPayloadError as error:
+            refused = bad_request(f"the body of the request is broken: {error}")
+            return _closing(refused.code, refused.body(), {"Content-Type": JSON})
         call = Call(
             request.method,
             request.rel_url.raw_path,
             _first_values(request),
             {name.lower(): _text(value) for name, value in request.headers.items()},
-            await _body(request),
+            body,
             _repeated(request),
             certified(request.transport),
             request.remote or "",
@@ -334,6 +344,11 @@ class _Connections(web.Server):
         while self._open:
             await self._lost.wait()
 
+    def cut(self) -> None:
+        """Let go of every connection now, without a farewell."""
+        for transport in tuple(self._open.values()):
+            transport.abort()
+
 
 async def _stream(
     request: web.BaseRequest,
@@ -344,13 +359,11 @@ async def _stream(
     gzip: bool = False,
 ) -> web.StreamResponse:
     """Send *pieces* and then *chunks* as a chunked body."""
-    def cut(self) -> None:
-        """Let go of every connection now, without a farewell."""
-        for transport in tuple(self._open.values()):
-            transport.abort()
-
     response = web.StreamResponse(status=reply.status, headers=reply.headers)
-    response.enable_chunked_encoding()
+    if request.version >= HttpVersion11:
+        response.enable_chunked_encoding()
+    else:
+        response.force_close()  # the end of the body is the end of the connection
     packer = zlib.compressobj(1, wbits=31) if gzip else None
     if gzip:
         response.headers["Content-Encoding"] = "gzip"
@@ -377,10 +390,25 @@ async def _stream(
     return response
 
 
+class _ExpectationFailed(Exception):
+    """The client expects what the server does not do."""
+
+
 async def _body(request: web.BaseRequest) -> bytes:
-    """The request's body, cut above what the server takes."""
+    """The request's body, cut above what the server takes.
+
+    A client that waits to be told to send it is told so, as `net/http` does: from HTTP/1.1 on, where there is
+    a body. Raises `_ExpectationFailed`, or `web.RequestPayloadError` for a body that is none.
+    """
+    expected = request.headers.get("Expect", "")
+    continues = "100-continue" in (one.strip().lower() for one in expected.split(","))
+    if expected and not continues:
+        raise _ExpectationFailed
     if not request.can_read_body:
         return b""
+    if continues and request.version >= HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # nothing of the answer itself has gone out
     pieces: list[bytes] = []
     size = 0
     while size < _BODY_LIMIT and (piece := await request.content.readany()):
@@ -417,6 +445,24 @@ async def _flushed(request: web.BaseRequest) -> None:
         await asyncio.sleep(0.001)
 
 
+def _closing(status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> web.Response:
+    """An answer that is the connection's last: where the next request would begin is not known."""
+    response = web.Response(status=status, body=body, headers=headers)
+    response.force_close()
+    return response
+
+
+def _private(path: str, flags: int) -> int:
+    """Open *path* for its owner only before anything is written: what was there may be open to others."""
+    opened = os.open(path, flags, 0o600)
+    try:
+        os.fchmod(opened, 0o600)
+    except BaseException:
+        os.close(opened)
+        raise
+    return opened
+
+
 def _aborted(request: web.BaseRequest) -> web.StreamResponse:
     if request.transport is not None:
         _reset(request.transport)
@@ -431,14 +477,3 @@ def _reset(transport: asyncio.BaseTransport) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
     if isinstance(transport, asyncio.WriteTransport):
         transport.abort()
-def _private(path: str, flags: int) -> int:
-    """Open *path* for its owner only before anything is written: what was there may be open to others."""
-    opened = os.open(path, flags, 0o600)
-    try:
-        os.fchmod(opened, 0o600)
-    except BaseException:
-        os.close(opened)
-        raise
-    return opened
-
-
