@@ -39,6 +39,8 @@ from .states import (
     Closed,
     Cut,
     Elapsed,
+    Expired,
+    HistoryLost,
     ListDone,
     Listing,
     NotAList,
@@ -198,6 +200,8 @@ class Reflector:
         if isinstance(state, Waiting) and state.pause is Pause.OUTAGE:
             if await outage.turn():
                 self._spread_at = self._clock()
+                if outage.history_lost and isinstance(state.then, Watching):
+                    return HistoryLost()
             self._probes = outage.lasts
         else:
             await asyncio.sleep(self._delay)
@@ -206,6 +210,8 @@ class Reflector:
     async def _take(self, signal: Signal) -> None:
         if isinstance(self._state, Watching):
             self._state = Watching(self.store.version)  # whatever ended the watch, it got this far
+        if isinstance(signal, Expired) and isinstance(self._state, Watching):
+            self._listwatch.outage.expired()
         taken = step(self._state, signal, streaming=self._may_stream())
         match taken.action:
             case Action.REPLACE | Action.REWIND:
@@ -219,12 +225,13 @@ class Reflector:
         self._state, self._delay = state, 0.0
         if isinstance(state, Waiting):
             self._delay = self._seconds(state)
-        if isinstance(was, Watching | Proving) and not isinstance(state, Watching):
+        left_watch = isinstance(was, Watching | Proving) and not isinstance(state, Watching)
+        if left_watch or isinstance(signal, HistoryLost):
             self._cause = taken.row.name
         health = self.health
         health.state = type(state).__name__.lower()
         health.since = self._clock()
-        if not isinstance(signal, Elapsed):
+        if not isinstance(signal, Elapsed | HistoryLost):
             well = isinstance(signal, ListDone | OlderList | Proved | Stop)
             health.reason = "" if well else signal.reason
             health.denied = taken.action is Action.DENIED

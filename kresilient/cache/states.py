@@ -19,6 +19,7 @@ __all__ = [
     "Denied",
     "Elapsed",
     "Expired",
+    "HistoryLost",
     "ListDone",
     "Listing",
     "NotAList",
@@ -249,6 +250,11 @@ class Replaced(Signal):
 
 @dataclass(frozen=True, slots=True)
 class Elapsed(Signal):
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryLost(Signal):
     pass
 
 
@@ -575,6 +581,15 @@ TABLE: Final[tuple[Row, ...]] = (
         Action.NONE,
         lambda state, _signal, _streaming: state.then,
         "what was waited for",
+    ),
+    Row(
+        "an outage is over, and another watch of the client found that the server forgot its history",
+        (Waiting,),
+        HistoryLost,
+        Action.NONE,
+        lambda state, _signal, streaming: relist(state.then.version, streaming),
+        "LISTING(not older than the version): its own watch would only be answered with 410",
+        lambda state, _signal: isinstance(state.then, Watching),
     ),
     Row(
         "stop",

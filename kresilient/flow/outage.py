@@ -11,10 +11,13 @@ from ..api.errors import ConfigError, ConnectFailed
 from ..observe.events import Observers, OutageBegan, OutageEnded, loop_time
 from .backoff import Backoff
 
-__all__ = ["PROBE_CAP", "SPREAD", "Outage"]
+__all__ = ["PROBE_BASE", "PROBE_CAP", "SPREAD", "Outage"]
 
 SPREAD: Final = 30.0
 """Seconds over which a client's informers come back after an outage."""
+
+PROBE_BASE: Final = 1.5
+"""Seconds before the first probe, before its jitter."""
 
 PROBE_CAP: Final = 15.0
 """Seconds between two probes at the most, before their jitter (so 30 with it): a client sees that the server
@@ -54,8 +57,11 @@ class Outage:
         self._random = random
         self.window = window
         self._clock = clock or loop_time
-        self._pace = Backoff(cap=PROBE_CAP, clock=self._clock, random=random)
+        self._pace = Backoff(base=PROBE_BASE, cap=PROBE_CAP, clock=self._clock, random=random)
         self._since: float | None = None
+        self._ended_at = float("-inf")
+        self.history_lost = False
+        """Whether a watch learned, since the last outage ended, that the server has lost its history."""
         self.reason = ""
         """What the refused connection that began it said."""
         self._probes = 0
@@ -107,6 +113,7 @@ class Outage:
         if self._since is None and not self._closed:
             self._since, self.reason = self._clock(), error.brief
             self._probes, self._probe_due = 0, False
+            self.history_lost = False
             self._pace.reset()
             self._observers(OutageBegan(self._server, error.brief))
             self._schedule()
@@ -115,13 +122,20 @@ class Outage:
         """Note an answer of any kind."""
         if self._since is None:
             return
-        seconds, self._since = self._clock() - self._since, None
+        self._ended_at = self._clock()
+        seconds, self._since = self._ended_at - self._since, None
         self._cancel_timer()
         waiting, self._waiting = self._waiting, OrderedDict()
         for turn in waiting:
             if not turn.done():
                 turn.set_result(False)
         self._observers(OutageEnded(self._server, seconds, self._probes, len(waiting)))
+
+    def expired(self) -> None:
+        """Note a watch that was answered with 410: soon after an outage that says that the server has been
+        restarted, and so what the others would be answered."""
+        if self._clock() - self._ended_at <= self.window:
+            self.history_lost = True
 
     def close(self) -> None:
         """Send no further probe. Those who wait are their owners' to cancel."""

@@ -14,6 +14,7 @@ from kresilient.cache.states import (
     Denied,
     Elapsed,
     Expired,
+    HistoryLost,
     ListDone,
     Listing,
     NotAList,
@@ -164,6 +165,14 @@ WALK: list[tuple[str, State, Signal, bool, State, Action]] = [
         Unreachable(),
         True,
         Waiting(Pause.OUTAGE, Listing(STREAM)),
+        Action.NONE,
+    ),
+    (
+        "an outage is over, and another watch of the client found that the server forgot its history",
+        Waiting(Pause.OUTAGE, W),
+        HistoryLost(),
+        False,
+        Listing(NOT_OLDER, "7"),
         Action.NONE,
     ),
     (
