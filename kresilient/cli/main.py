@@ -16,6 +16,7 @@ from . import fake_apiserver, watch
 from .demo import command as demo
 from .failures import CommandFailed
 from .running import INTERRUPTED
+from .simulate import command as simulate
 
 __all__ = ["main"]
 
@@ -57,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"kresilient {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, title="commands")
-    for command in (demo, watch, fake_apiserver):
+    for command in (demo, watch, fake_apiserver, simulate):
         command.add_command(commands)
     return parser
 

@@ -1,0 +1,1 @@
+"""`kresilient simulate`: worlds in virtual time."""
