@@ -65,6 +65,7 @@ format: $(STAMP)
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks sync
 	@$(BIN)/python -m benchmarks scale
+	@$(BIN)/python -m benchmarks limiter
 
 clean:
 	rm -rf $(VENV) $(OLDEST) demo-report.html demo.json
