@@ -55,7 +55,7 @@ async def run(node: str, client: kr.Client) -> None:
         client.informer("v1/nodes", metadata_only=True) as nodes,
     ):
         for informer in (pods, services, nodes):
-            await informer.synced(timeout=60)
+            await informer.synced(timeout=120)
         print(Agent(node, pods, services, nodes).report(), flush=True)
         await asyncio.Event().wait()
 
@@ -70,7 +70,16 @@ async def main(arguments: argparse.Namespace) -> None:
             async with embedded() as url, kr.connect(server=url) as client:
                 await run("node-00000", client)
         else:
-            async with kr.connect(server=arguments.server, kubeconfig=arguments.kubeconfig) as client:
+            # A rollout starts the agents of all nodes within seconds: each begins at a moment of its own. And
+            # no agent needs much once its lists are there.
+            async with kr.connect(
+                server=arguments.server,
+                kubeconfig=arguments.kubeconfig,
+                qps=5,
+                burst=10,
+                start_jitter=arguments.spread,
+                spread=arguments.spread,
+            ) as client:
                 await run(arguments.node, client)
     except asyncio.CancelledError:
         print("told to end", flush=True)
@@ -93,6 +102,13 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
         "--node", default=os.environ.get("NODE_NAME"), help="the node it runs on ($NODE_NAME)"
+    )
+    parser.add_argument(
+        "--spread",
+        type=float,
+        default=30.0,
+        metavar="S",
+        help="seconds over which a fleet's first lists, and those after an outage, are spread (30)",
     )
     parser.add_argument("--server", help="an API server, instead of the pod's or the kubeconfig's")
     parser.add_argument("--kubeconfig", help="a kubeconfig file")

@@ -70,7 +70,8 @@ async def test_the_informer_reads_and_hears_of_changes(apiserver: FakeApiServer)
 async def test_the_agent_follows_its_node_through_an_outage(apiserver: FakeApiServer) -> None:
     seed_pods(apiserver.state, 30, nodes=10)
     seed_services(apiserver.state, 4)
-    command = (EXAMPLES / "daemonset_agent.py", "--server", apiserver.url, "--node", "node-00003")
+    where = ("--server", apiserver.url, "--node", "node-00003", "--spread", "0.5")
+    command = (EXAMPLES / "daemonset_agent.py", *where)
     async with running(*command) as process:
         await line_with(process, "node-00003: 3 pods, 4 services, 0 nodes in step")
         await apiserver.kill()
