@@ -321,3 +321,23 @@ async def test_a_flapping_server_is_asked_at_the_pace_of_a_backoff() -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
     assert len(transport.sent) < 10 * 600 / 5
     await one.close()
+
+
+@pytest.mark.looptime
+async def test_a_410_says_that_history_is_lost_only_soon_after_an_outage() -> None:
+    gate = Outage("http://x", observers=Observers(), random=random.Random(1).random)
+    gate.expired()
+    assert not gate.history_lost
+    gate.refused(ConnectFailed("refused"))
+    gate.answered()
+    await asyncio.sleep(31.0)
+    gate.expired()
+    assert not gate.history_lost
+    gate.refused(ConnectFailed("refused"))
+    gate.answered()
+    await asyncio.sleep(29.0)
+    gate.expired()
+    assert gate.history_lost
+    gate.refused(ConnectFailed("refused"))
+    assert not gate.history_lost
+    gate.close()
