@@ -21,6 +21,7 @@ from .world import World, pod
 
 pytestmark = pytest.mark.looptime
 
+SPARED = "an outage is over, and another watch of the client found that the server forgot its history"
 EXPIRED = "410: the version expired"
 
 
@@ -116,18 +117,30 @@ async def test_an_informer_that_starts_while_nobody_asks_is_the_probe(world: Wor
     assert world.client.health.reachable
 
 
-async def test_a_list_after_an_outage_is_not_spread_twice(world: World) -> None:
+async def test_after_an_outage_the_probes_410_spares_the_others_theirs(world: World) -> None:
     async with AsyncExitStack() as stack:
         pods = await many(stack, world, 20)
         await pods.synced(300)
         await world.server.kill()
         await asyncio.sleep(20.0)
         world.server.create("v1/pods", pod("new", namespace="n19"))
+        before = world.server.requests.count(verb="watch")
         await world.server.restart(history=False)
-        await world.until(lambda: len(world.moves(EXPIRED)) == 20, 120.0)
-        delays = sorted(move.delay for move in world.moves(EXPIRED))
-        assert all(delay <= 1.0 for delay in delays[:19]), "only the probe's was not spread yet"
+        await world.until(lambda: len(world.moves(EXPIRED)) + len(world.moves(SPARED)) == 20, 120.0)
+        assert len(world.moves(EXPIRED)) == 1
         await world.until(lambda: pods.get("n19/new"), 60.0)
+        # The probe's watch and its list; of each other one its list alone, which goes on as its watch.
+        assert world.server.requests.count(verb="watch") - before == 21
+
+
+async def test_a_watch_that_expires_without_an_outage_spares_nobody_anything(world: World) -> None:
+    async with AsyncExitStack() as stack:
+        pods = await many(stack, world, 5)
+        await pods.synced(300)
+        world.server.create("v1/pods", pod("new", namespace="n4"))
+        await world.server.restart(history=False)
+        await world.until(lambda: len(world.moves(EXPIRED)) == 5, 120.0)
+        assert not world.moves(SPARED)
 
 
 async def test_lists_of_one_moment_that_expired_are_spread_over_the_window(world: World) -> None:

@@ -62,8 +62,8 @@ async def test_one_at_a_time_asks_at_a_growing_jittered_pace() -> None:
     await asyncio.sleep(300.0)
     times = [time for time, _ in gate.came]
     gaps = [after - before for before, after in pairwise(times)]
-    assert 0.8 <= times[0] <= 1.6
-    assert all(gap > 0.8 for gap in gaps)
+    assert 1.5 <= times[0] <= 3.0
+    assert all(gap >= 3.0 for gap in gaps)
     assert all(15.0 <= gap <= 30.0 for gap in gaps[5:])
     assert len(set(gaps[5:])) > 3
     assert gate.outage.waiting == 100 - len(times)
@@ -184,7 +184,7 @@ async def test_a_probe_whose_task_is_cancelled_in_the_very_turn_is_handed_on() -
     first, second = gate.waiters(2)
     await asyncio.sleep(0)
     asyncio.get_running_loop().call_at(gate.outage._timer.when(), first.cancel)  # type: ignore[union-attr]
-    await asyncio.sleep(1.0)
+    await asyncio.sleep(2.0)
     assert first.cancelled() and second.done() and len(gate.came) == 1
     gate.outage.close()
 
@@ -323,7 +323,6 @@ async def test_a_flapping_server_is_asked_at_the_pace_of_a_backoff() -> None:
     await one.close()
 
 
-@pytest.mark.looptime
 async def test_a_410_says_that_history_is_lost_only_soon_after_an_outage() -> None:
     gate = Outage("http://x", observers=Observers(), random=random.Random(1).random)
     gate.expired()
