@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack
 
 from .api.errors import ConfigError
 from .client import Client
 from .flow.budget import RetryBudget
-from .flow.in_flight import MAX_IN_FLIGHT
+from .flow.in_flight import MAX_IN_FLIGHT, RESERVED
 from .flow.limiter import Limiter
 from .flow.outage import SPREAD
 from .flow.retry import RetryPolicy
@@ -19,6 +19,8 @@ from .transport.base import Transport
 from .transport.config import ClusterConfig, Impersonation
 
 __all__ = ["ConnectOptions", "connect"]
+
+_CONNECTIONS: Final = 32
 
 
 class ConnectOptions(TypedDict, total=False):
@@ -91,7 +93,9 @@ def connect(
         from .transport.load import load_config
 
         config: ClusterConfig = await load_config(configuration, **options)
-        return HttpTransport(config), config.namespace
+        # A pool that holds less would put the rest into a line of its own, without lanes.
+        pool = max(_CONNECTIONS, max_in_flight + RESERVED)
+        return HttpTransport(config, max_connections=pool), config.namespace
 
     given = configuration if isinstance(configuration, Transport) else None
     if given is not None and options:

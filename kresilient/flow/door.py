@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, cast
 
 from ..api.errors import (
     ApiError,
@@ -162,9 +162,11 @@ class Door:
         until = None if policy.within is None else self._now() + policy.within
 
         async def attempt(number: int) -> Answer:
+            token = admit or number > 1
             if probing:
-                await self._turn(request, until, at_once=True)
-            await self._admit(request, lane, token=admit or number > 1, place=self._in_flight)
+                await self._admit_in_turn(request, lane, until, at_once=True, token=token)
+            else:
+                await self._admit(request, lane, token=token, place=self._in_flight)
             try:
                 return await self._exchange(request, lane, number)
             finally:
@@ -245,8 +247,8 @@ class Door:
         until = None if policy.within is None else self._now() + policy.within
 
         async def attempt(_: int) -> Response:
-            await self._turn(request, until, at_once=False)
-            return await self.open(request)
+            await self._admit_in_turn(request, _lane(request), until, at_once=False, token=True, place=False)
+            return await self.open(request, admit=False)
 
         def on_retry(number: int, delay: float, error: KresilientError) -> None:
             self._observers(RequestRetried(request.verb, request.resource, number, delay, _in_short(error)))
@@ -370,19 +372,43 @@ class Door:
             brief=self.outage.reason,
         )
 
-    async def _turn(self, request: Request, until: float | None, *, at_once: bool) -> None:
-        """Wait until the server may be asked, as far as its outage goes.
+    async def _admit_in_turn(
+        self,
+        request: Request,
+        lane: Lane,
+        until: float | None,
+        *,
+        at_once: bool,
+        token: bool,
+        place: bool = True,
+    ) -> None:
+        """`_turn`, then `_admit`; from the beginning where the server has gone away meanwhile."""
+        places = self._in_flight if place else None
+        while True:
+            probes = await self._turn(request, until, at_once=at_once)
+            await self._admit(request, lane, token=token, place=places)
+            if probes or not self.outage.lasts:
+                return
+            if token:
+                self._limiter.give_back()
+            if places is not None:
+                places.release()
+
+    async def _turn(self, request: Request, until: float | None, *, at_once: bool) -> bool:
+        """Wait until the server may be asked, as far as its outage goes; return whether this is the probe.
 
         Raises `ConnectFailed` where it still refuses connections at *until*.
         """
         if not self.outage.lasts:
-            return
+            return False
         try:
             async with self._until_closed(until):
                 await self.outage.turn(at_once=at_once)
+                return self.outage.lasts
         except FlowTimeout:
-            if self.outage.lasts:  # else only its place in the spread has not come
+            if cast(bool, self.outage.lasts):  # else only its place in the spread has not come
                 raise self._away(request) from None
+            return False
 
     async def _pause(self, seconds: float) -> None:
         async with self._until_closed():

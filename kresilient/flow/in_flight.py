@@ -9,7 +9,7 @@ from typing import Final
 from ..api.errors import ConfigError
 from .lanes import Lane
 
-__all__ = ["MAX_IN_FLIGHT", "MAX_LISTS", "InFlight"]
+__all__ = ["MAX_IN_FLIGHT", "MAX_LISTS", "RESERVED", "InFlight"]
 
 MAX_IN_FLIGHT: Final = 30
 """Unary calls of one client under way at once; with the reserved ones that is what the HTTP transport's pool
@@ -18,7 +18,8 @@ holds."""
 MAX_LISTS: Final = 4
 """Lists of informers under way at once, of all clients of one server on one event loop."""
 
-_RESERVED: Final = 2
+RESERVED: Final = 2
+"""Places for lease renewals beside those."""
 
 
 class InFlight:
@@ -32,7 +33,7 @@ class InFlight:
 
     __slots__ = ("__weakref__", "_lines", "_reserved", "count", "most")
 
-    def __init__(self, most: int = MAX_IN_FLIGHT, *, reserved: int = _RESERVED) -> None:
+    def __init__(self, most: int = MAX_IN_FLIGHT, *, reserved: int = RESERVED) -> None:
         for figure in (most, reserved):
             if isinstance(figure, bool) or not isinstance(figure, int) or figure < 1:
                 raise ConfigError(f"max_in_flight must be a whole number of at least 1; got {figure!r}")

@@ -80,10 +80,14 @@ class Meter:
             self._spare = min(self._spare, self.burst - self._level())
 
     def _take_spare(self) -> bool:
+        """Take one of those that were given back, or what is left of it and the rest from the bucket."""
         self._trim()
-        if self._spare < 1.0:
-            return False
-        self._spare -= 1.0
+        rest = 1.0 - self._spare
+        if rest > 0.0:
+            if not self._bucket.has_capacity(rest):
+                return False
+            _pass(self._bucket, rest)
+        self._spare = max(0.0, -rest)
         return True
 
 

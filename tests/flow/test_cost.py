@@ -74,6 +74,14 @@ def test_a_pause_breaks_the_row() -> None:
     assert one.told == []
 
 
+def test_a_place_that_was_told_of_is_not_told_of_again_after_a_pause() -> None:
+    one = Guarded()
+    for number in range(12):
+        one.now += 500.0 if number % 4 == 0 else 1.0
+        one.guard.check(listing())
+    assert len(one.told) == 1
+
+
 def test_places_are_told_apart_and_so_are_paths() -> None:
     one = Guarded()
     for _ in range(2):

@@ -428,3 +428,46 @@ def test_a_burst_too_small_to_be_shared_is_refused_and_changes_nothing() -> None
     with pytest.raises(ConfigError, match="too small"):
         whole.share(0.5)
     assert (whole.qps, whole.burst) == (10.0, 1)
+
+
+@virtual
+@pytest.mark.parametrize("burst", [1, 2, 5])
+async def test_a_token_that_is_given_back_late_neither_is_lost_nor_stops_the_dispatcher(burst: int) -> None:
+    limiter = Limiter(2.0, burst)
+    for _ in range(burst):
+        assert limiter.try_acquire()
+    await asyncio.sleep(0.25)  # half a token came in meanwhile
+    limiter.give_back()
+    if burst == 1:
+        assert limiter.try_acquire() and not limiter.try_acquire(), "the bucket holds one in all"
+        limiter.give_back()
+    waiting = [asyncio.create_task(limiter.acquire()) for _ in range(3)]
+    waits = [await one for one in waiting]
+    first = 0.5 if burst == 1 else 0.25
+    assert waits == pytest.approx([0.0, first, first + 0.5], abs=0.01)
+
+
+@virtual
+@pytest.mark.parametrize("seed", range(4))
+async def test_tokens_given_back_at_random_change_the_rate_by_nothing(seed: int) -> None:
+    draw, burst = random.Random(seed), 1 + seed
+    limiter = Limiter(5.0, burst)
+    used = 0
+
+    async def ask() -> None:
+        nonlocal used
+        while True:
+            await limiter.acquire(draw.choice(list(Lane)), first=draw.random() < 0.3)
+            await asyncio.sleep(draw.random() * 0.01)
+            if draw.random() < 0.5:
+                limiter.give_back()
+                await asyncio.sleep(draw.random() * 0.3)
+            else:
+                used += 1
+
+    tasks = [asyncio.create_task(ask()) for _ in range(40)]
+    await asyncio.sleep(60.0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert 0.95 * 5.0 * 60 <= used <= burst + 5.0 * 60

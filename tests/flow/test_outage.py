@@ -340,3 +340,25 @@ async def test_a_410_says_that_history_is_lost_only_soon_after_an_outage() -> No
     gate.refused(ConnectFailed("refused"))
     assert not gate.history_lost
     gate.close()
+
+
+@pytest.mark.parametrize("way", ["call", "follow"])
+async def test_callers_that_waited_for_admission_when_it_began_wait_for_their_turn(way: str) -> None:
+    clock = asyncio.get_running_loop().time
+    transport = Driven(lambda _: REFUSED if clock() < 30.0 else Scripted())
+    limiter = Limiter(2.0, 1)
+    one = Door(transport, limiter=limiter, observers=Observers(), random=lambda: 0.0)
+
+    async def ask() -> None:
+        if way == "call":
+            await one.call(GET, probing=True)
+        else:
+            await one.follow(GET)
+
+    calls = [asyncio.create_task(ask()) for _ in range(50)]
+    await asyncio.sleep(30.0)
+    assert 4 <= len(transport.sent) <= 7, "the one that was refused first, and probes"
+    await asyncio.gather(*calls)
+    assert one._in_flight.count == 0 and one.waiting == 0
+    assert len(transport.sent) <= 7 + 50
+    assert transport.most_within(1.0) <= 1 + 2 + 1

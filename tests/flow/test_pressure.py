@@ -171,7 +171,9 @@ async def test_answers_that_become_several_times_slower_press_a_little() -> None
     assert "answers take 5 s" in str(one.seen[-1])
 
 
-@pytest.mark.parametrize("latencies", [[8.0] * 50, [0.05, 0.5] * 50, ([0.05] * 9 + [9.0] * 2) * 5])
+@pytest.mark.parametrize(
+    "latencies", [[8.0] * 50, [0.05, 0.5] * 50, ([0.05] * 9 + [9.0] * 2) * 5, [0.05] * 30 + [0.9] * 30]
+)
 async def test_what_is_slow_by_nature_or_once_or_not_much_presses_nothing(latencies: list[float]) -> None:
     one = Pressed()
     for latency in latencies:
@@ -383,6 +385,28 @@ async def test_a_pause_stops_those_too_who_passed_it_and_wait_for_a_token() -> N
     await one.close()
     await asyncio.gather(*calls, return_exceptions=True)
     assert one.waiting == 0
+
+
+async def test_a_fall_holds_those_too_who_passed_it_and_wait_for_a_token() -> None:
+    clock = asyncio.get_running_loop().time
+    transport = Driven(lambda _: status(429) if clock() >= 5.0 else Scripted(), latency=0.05)
+    one = door(transport, qps=10.0, burst=1)
+    calls = [asyncio.create_task(one.call(GET, retry=False)) for _ in range(1000)]
+    await asyncio.sleep(15.0)
+    assert len([time for time in transport.times if time >= 5.0]) <= 20
+    await one.close()
+    await asyncio.gather(*calls, return_exceptions=True)
+
+
+async def test_a_level_that_is_well_again_stays_paused_as_long_as_it_was_told() -> None:
+    one = Pressed()
+    one.answer(GET, failed(429, retry_after=300))
+    for _ in range(61):
+        await asyncio.sleep(1.0)
+        one.answer()
+    assert one.rate("lane read") is None
+    assert await one.passes(GET) == pytest.approx(239.0)
+    assert one.pressure._tight == {}
 
 
 async def test_a_pause_stops_those_too_who_wait_for_a_place() -> None:
