@@ -8,8 +8,10 @@ import re
 import pytest
 
 from kresilient.testing.server import MemoryApiServer
+from kresilient.testing.server.metrics import _text as exposed
 
 from .asked import asked
+from .custom import definition
 
 PODS = "/api/v1/namespaces/default/pods"
 
@@ -154,8 +156,41 @@ async def test_what_runs_and_what_is_stored_are_gauges() -> None:
     assert (await metrics(server))[rejected] == 1
 
 
-async def test_label_values_are_escaped() -> None:
+def test_label_values_are_escaped() -> None:
+    assert exposed((("path", 'a"\\\n'),)) == r'path="a\"\\\n"'
+
+
+async def test_no_client_makes_labels_of_its_own() -> None:
     server = MemoryApiServer()
-    await asked(server, "/a%22%5C%0A")
-    (name,) = [one for one in await metrics(server) if one.startswith("apiserver_request_total")]
-    assert r'subresource="/a\"\\\n"' in name
+    await asked(server, PODS, method="DELETE")
+    await asked(server, f"{PODS}/x", method="FETCH")
+    await asked(server, PODS, method="POST", body={})
+    await asked(server, f"{PODS}?dryRun=0", method="POST", body={})
+    few = await metrics(server)
+    for n in range(1, 4):
+        await asked(server, f"/nope/{n}")
+        await asked(server, f"/healthz/{n}")
+        await asked(server, f"/api/v{n + 1}/pods")
+        await asked(server, f"/apis/g{n}.example.com/v1/things")
+        await asked(server, f"/api/v1/namespaces/default/things{n}")
+        await asked(server, f"{PODS}/x/sub{n}")
+        await asked(server, f"{PODS}/x", method=f"FETCH{n}", content_type=f"a/b{n}", user_agent=f"agent-{n}")
+        await asked(server, f"{PODS}?dryRun={n}", method="POST", body={}, content_type=f"a/b{n}")
+    more = await metrics(server)
+    (new,) = {name for name in more.keys() - few.keys() if "_total{" in name}
+    assert 'subresource="/metrics"' in new, "which was asked for once before"
+    counted = [name for name in few if name.startswith("apiserver_request_total")]
+    assert sum('dry_run="invalid"' in name for name in counted) == 1
+    assert sum('verb="other"' in name for name in counted) == 1
+
+
+@pytest.mark.looptime
+async def test_a_watch_of_what_is_defined_no_more_is_no_longer_running() -> None:
+    server = MemoryApiServer()
+    server.add(definition())
+    path = "/apis/example.com/v1/widgets?watch=1&timeoutSeconds=50"
+    watching = asyncio.create_task(asked(server, path))
+    await server.watchers("example.com/v1/widgets")
+    server.delete("apiextensions.k8s.io/v1/customresourcedefinitions", "widgets.example.com")
+    await watching
+    assert not [name for name in await metrics(server) if name.startswith("apiserver_longrunning")]

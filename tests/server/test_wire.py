@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from random import Random
 
 import pytest
 
@@ -107,3 +109,95 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_leaves_nothing_bus
     await server.close()
     assert not server.requests.running.count
     assert server.objects("v1/configmaps") == {}
+
+
+@pytest.mark.parametrize(
+    "path", ["//api/v1/pods", "/api//v1/pods", "//api//v1//pods", "//version", "/apis//apps", "//"]
+)
+async def test_a_path_with_an_empty_part_is_none(server: FakeApiServer, path: str) -> None:
+    found = await said(server, head(f"GET {path} HTTP/1.1", Connection="close"))
+    assert found == (404, b"404 page not found\n")
+
+
+METHODS = (
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "PATCH",
+    "DELETE",
+    "OPTIONS",
+    "CONNECT",
+    "TRACE",
+    "get",
+    "FETCH",
+    "G E",
+    "",
+)
+PATHS = (
+    *("/", "*", "//", "/version", CONFIGMAPS, f"{CONFIGMAPS}/a", f"{CONFIGMAPS}?watch=1&timeoutSeconds=1"),
+    *("/%", "/%zz", "/api/v1/%ff", "/\xff", "/a b", "http://x/version", "http://[", "?", "/?%ff=%00", "/#x"),
+    *(f"{CONFIGMAPS}?labelSelector=%ff%00", f"/{'x' * 70_000}", f"{CONFIGMAPS}?timeout=%ff"),
+)
+VERSIONS = ("HTTP/1.1", "HTTP/1.0", "HTTP/2.0", "HTTP/9", "HTTP", "")
+HEADERS = (
+    *("Content-Length: 2", "Content-Length: 9", "Content-Length: -1", "Content-Length: x"),
+    *("Transfer-Encoding: chunked", "Transfer-Encoding: gzip, chunked", "Transfer-Encoding: x"),
+    *(
+        "Content-Encoding: gzip",
+        "Expect: 100-continue",
+        "Expect: x",
+        "Connection: close",
+        "Connection: upgrade",
+    ),
+    *("Upgrade: websocket", "Accept: \xff", "Accept-Encoding: gzip", "Authorization: Bearer \xff", "Host: ["),
+    *("Impersonate-User: ", ": x", "no colon", " folded: x", f"X: {'x' * 70_000}", "Audit-Id: \xff\x01"),
+)
+BODIES = (b"", b"{}", b"\x00\xff", b"2\r\n{}\r\n0\r\n\r\n", b"zz\r\n", b"5\r\n{}", BODY)
+SEED = 20
+BARE = re.compile(rb"HTTP/1\.[01] 5(?!01)")
+
+
+@pytest.mark.parametrize("run", range(4))
+async def test_no_bytes_end_in_a_bare_500_or_leave_a_request_busy(server: FakeApiServer, run: int) -> None:
+    random = Random(f"{SEED}/{run}")
+
+    def mostly(usual: str, others: tuple[str, ...]) -> str:
+        return usual if random.random() < 0.6 else random.choice(others)
+
+    def a_request() -> bytes:
+        """One that has a chance to be understood, so that what is odd in it is looked at."""
+        method, path = mostly("POST", METHODS), mostly(CONFIGMAPS, PATHS)
+        body = random.choice(BODIES)
+        lines = [
+            f"{method} {path} {mostly('HTTP/1.1', VERSIONS)}",
+            "Host: x",
+            "Content-Type: application/json",
+        ]
+        lines += [
+            mostly(f"Content-Length: {len(body)}", HEADERS),
+            *random.sample(HEADERS, random.randrange(3)),
+        ]
+        return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+    async def answers(sent: bytes) -> bytes:
+        async with connected(server) as (reader, writer):
+            writer.write(sent)
+            answer = bytearray()
+            with suppress(TimeoutError, ConnectionResetError):  # many wait for more, and are left then
+                async with asyncio.timeout(1.5):
+                    while piece := await reader.read(1 << 16):
+                        answer += piece
+            return bytes(answer)
+
+    sent = [b"".join(a_request() for _ in range(random.choice((1, 1, 1, 2, 5)))) for _ in range(60)]
+    sent = [one if random.random() < 0.8 else one[: random.randrange(len(one))] for one in sent]
+    said = await asyncio.gather(*map(answers, sent))
+    assert sum(one.startswith(b"HTTP/1.") for one in said) > 30, "they are answered, and not only left"
+    for request, answer in zip(sent, said, strict=True):
+        assert not BARE.search(answer), (request[:300], answer[:300])
+    await server.settled(timeout=5)
+    assert not server.requests.running.count
+    async with connected(server) as (reader, writer):
+        writer.write(head("GET /readyz HTTP/1.1", Connection="close"))
+        assert (await reader.read()).endswith(b"ok")

@@ -10,7 +10,16 @@ import binascii
 import re
 from typing import Any, Final
 
-__all__ = ["base64_fault", "go_value", "json_fault", "parse_bool", "parse_int", "parse_uint", "quote"]
+__all__ = [
+    "base64_fault",
+    "duration_fault",
+    "go_value",
+    "json_fault",
+    "parse_bool",
+    "parse_int",
+    "parse_uint",
+    "quote",
+]
 
 _SHORT: Final = {7: "\\a", 8: "\\b", 9: "\\t", 10: "\\n", 11: "\\v", 12: "\\f", 13: "\\r"}
 
@@ -75,6 +84,43 @@ def parse_bool(text: str) -> bool:
 
 
 # --- base64 ------------------------------------------------------------------------------------------
+
+_UNITS: Final = {
+    "ns": 1,
+    "us": 10**3,
+    "µs": 10**3,
+    "μs": 10**3,
+    "ms": 10**6,
+    "s": 10**9,
+    "m": 60 * 10**9,
+    "h": 3600 * 10**9,
+}
+_TERM: Final = re.compile(r"([0-9]*)(?:\.([0-9]*))?([^0-9.]*)")
+
+
+def duration_fault(text: str) -> str:
+    """Why `time.ParseDuration` does not take *text*; "" where it does, or where there is no text."""
+    rest = text[1:] if text[:1] in ("-", "+") else text
+    if not text or rest == "0":
+        return ""
+    invalid = f"time: invalid duration {quote(text)}"
+    total = 0
+    while term := _TERM.match(rest):
+        whole, part, unit = term.groups()
+        if not (whole or part):
+            return invalid
+        if not unit:
+            return f"time: missing unit in duration {quote(text)}"
+        if unit not in _UNITS:
+            return f"time: unknown unit {quote(unit)} in duration {quote(text)}"
+        total += int(whole or "0") * _UNITS[unit] if len(whole) < 20 else 1 << 63
+        if total > (1 << 63) - (not text.startswith("-")):
+            return invalid
+        rest = rest[term.end() :]
+        if not rest:
+            return ""
+    return invalid
+
 
 _URL_ALPHABET: Final = re.compile(rb"[A-Za-z0-9_-]*")
 

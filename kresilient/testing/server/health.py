@@ -9,11 +9,11 @@ from .documents import Document
 from .statuses import unknown_path
 from .wire import encode
 
-__all__ = ["health"]
+__all__ = ["CHECKS", "health"]
 
 _TEXT: Final = "text/plain; charset=utf-8"
 _NO_SNIFFING: Final = (("X-Content-Type-Options", "nosniff"),)
-_CHECKS: Final = {
+CHECKS: Final = {
     "healthz": ("ping", "log", "etcd"),
     "livez": ("ping", "log", "etcd"),
     "readyz": ("ping", "log", "etcd", "etcd-readiness", "informer-sync", "shutdown"),
@@ -26,7 +26,7 @@ def health(root: str, check: str, query: Mapping[str, str]) -> Document:
 
     Raises `Refused` (404) for a check that there is not.
     """
-    checks = _CHECKS[root]
+    checks = CHECKS[root]
     if check:
         if check not in checks:
             raise unknown_path()

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from .inflight import Inflight, Kind
-from .kinds import ApiResource
+from .kinds import ApiResource, Registry
+from .paths import Paths
 from .requests import RequestInfo, RequestRecord
 
 __all__ = ["Metrics"]
@@ -21,6 +22,8 @@ _DURATIONS: Final = (
 )
 _SIZES: Final = (1000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000)
 _VERBS: Final = {"create": "POST", "update": "PUT"}
+_COUNTED: Final = frozenset({"DELETE", "DELETECOLLECTION", "GET", "LIST", "PATCH", "POST", "PUT", "WATCH"})
+"""Every other method is `other`."""
 
 
 class _Histogram:
@@ -48,9 +51,16 @@ class _Histogram:
 
 
 class Metrics:
-    """Counts requests as they end, and those of long-running ones while they run."""
+    """Counts requests as they end, and those of long-running ones while they run.
 
-    def __init__(self) -> None:
+    Labels are of what the server has, never what a client made up, so that they stay few: what is asked of no
+    *resources* and no *paths* is not counted, as in kube-apiserver, whose counters are those of its routes.
+    """
+
+    def __init__(self, resources: Registry, paths: Paths) -> None:
+        self._resources = resources
+        self._paths = paths
+        self._watches: dict[RequestRecord, _Labels] = {}
         self._requests: Counter[_Labels] = Counter()
         self._durations: dict[_Labels, _Histogram] = {}
         self._sizes: dict[_Labels, _Histogram] = {}
@@ -59,7 +69,10 @@ class Metrics:
 
     def began(self, record: RequestRecord) -> None:
         """A watch is served from now on."""
-        self._long_running[_labels(record)] += 1
+        labels = self._labels(record)
+        if labels is not None:
+            self._watches[record] = labels
+            self._long_running[labels] += 1
 
     def rejected(self, record: RequestRecord) -> None:
         """*record* was sent away for others that ran."""
@@ -68,12 +81,13 @@ class Metrics:
 
     def ended(self, record: RequestRecord, *, long_running: bool) -> None:
         """*record* is over; one that was never answered is not counted."""
-        labels = _labels(record)
-        if long_running:
+        labels = self._watches.pop(record, None)  # its definition may be gone by now
+        if labels is not None:
             self._long_running[labels] -= 1
-        if not record.code:
+        labels = labels or self._labels(record)
+        if labels is None or not record.code:
             return
-        dry = labels[0], ("dry_run", record.query.get("dryRun", "")), *labels[1:]
+        dry = labels[0], ("dry_run", _dry_run(record)), *labels[1:]
         self._requests[(("code", str(record.code)), *dry)] += 1
         if record.duration is not None and not long_running:
             self._durations.setdefault(dry, _Histogram(_DURATIONS)).observe(record.duration)
@@ -119,18 +133,42 @@ class Metrics:
         ]
         return "\n".join(line for family in families for line in family) + "\n"
 
+    def _labels(self, record: RequestRecord) -> _Labels | None:
+        """Those of a request for what there is; None for another."""
+        info = record.info
+        if info.plural:
+            resource = self._resources.find(info.group, info.version, info.plural)
+            if resource is None or not (info.subresource in ("", "status") or _has(resource, info)):
+                return None
+        elif not self._paths.has(info.path):
+            return None
+        return (
+            ("component", "apiserver"),
+            ("group", info.group),
+            ("resource", info.plural),
+            ("scope", _scope(info)),
+            ("subresource", info.subresource if info.plural else info.path),
+            ("verb", _verb(record)),
+            ("version", info.version),
+        )
 
-def _labels(record: RequestRecord) -> _Labels:
-    info = record.info
-    return (
-        ("component", "apiserver"),
-        ("group", info.group),
-        ("resource", info.plural),
-        ("scope", _scope(info)),
-        ("subresource", info.subresource if info.plural else info.path),
-        ("verb", "APPLY" if record.applies else _VERBS.get(info.verb, info.verb.upper())),
-        ("version", info.version),
-    )
+
+def _has(resource: ApiResource, info: RequestInfo) -> bool:
+    return resource.subresource(info.subresource) is not None
+
+
+def _verb(record: RequestRecord) -> str:
+    if record.applies:
+        return "APPLY"
+    verb = _VERBS.get(record.verb, record.verb.upper())
+    if verb == "HEAD":
+        return "GET"
+    return verb if verb in _COUNTED else "other"
+
+
+def _dry_run(record: RequestRecord) -> str:
+    asked = record.query.get("dryRun", "")
+    return asked if asked in ("", "All") else "invalid"
 
 
 def _scope(info: RequestInfo) -> str:

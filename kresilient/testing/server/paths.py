@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from . import statuses
 from .discovery import VERSION, Discovery
 from .documents import Document
-from .health import health
+from .health import CHECKS, health
 from .kinds import Registry
 from .openapi.publisher import OpenApi
 from .requests import Call, RequestInfo
@@ -31,6 +31,8 @@ class Paths:
         """
         if call.method not in ("GET", "HEAD"):
             raise statuses.method_not_allowed()
+        if "//" in info.path:  # the server takes paths as they are, and redirects nobody
+            raise statuses.unknown_path()
         accept = call.headers.get("accept", "")
         match [part for part in info.path.split("/") if part]:
             case []:
@@ -49,6 +51,10 @@ class Paths:
                 return self._discovery.group(accept, group)
             case ["apis", group, version]:
                 return self._discovery.resources(accept, group, version)
+            case ["openid", "v1", "jwks"] | [".well-known", "openid-configuration"]:
+                raise statuses.not_emulated(
+                    "the keys of service account tokens: they are signed with HS256; check one by TokenReview"
+                )
             case ["openapi", "v2"]:
                 return self._openapi.version_2(accept)
             case ["openapi", "v3"]:
@@ -58,6 +64,13 @@ class Paths:
             case ["openapi", "v3", "apis", group, version]:
                 return self._openapi.version_3(accept, group, version, call.query.get("hash", ""))
         raise statuses.unknown_path()
+
+    def has(self, path: str) -> bool:
+        """Whether something is served under *path*, written as `/` lists it, or it is one of the checks."""
+        root, _, check = path.removeprefix("/").partition("/")
+        if check and check in CHECKS.get(root, ()):
+            return True
+        return path == "/" or path in self._paths()
 
     def _paths(self) -> Iterator[str]:
         yield from ("/api", "/apis", "/healthz", "/livez", "/metrics", "/readyz", "/version")

@@ -70,7 +70,7 @@ class RequestInfo:
         """What *call* asks for, as `RequestInfoFactory` takes paths apart."""
         path = unquote(call.path)
         parts = [part for part in path.split("/") if part]
-        if not parts or parts[0] not in ("api", "apis"):
+        if not parts or parts[0] not in ("api", "apis") or "//" in path:
             return cls(call.method.lower(), path)
         prefix = 2 if parts[0] == "api" else 3
         if len(parts) <= prefix:

@@ -149,7 +149,6 @@ class ApiServer:
         self.requests = RequestLog(seed=self.state.random.getrandbits(80))
         if audit is not None:
             self.requests.stream_audit(audit)
-        self.metrics = Metrics()
         self.activity = Activity()
         self._inflight = Inflight(read_only=max_inflight, mutating=max_mutating_inflight)
         self.bookmark_interval = bookmark_interval
@@ -160,6 +159,7 @@ class ApiServer:
             streaming_list=streaming_list,
             sharding=sharding,
         )
+        self.metrics = Metrics(self.state.resources, self.routes.paths)
         self.epoch: Epoch | None = None
         self._watching: list[tuple[str, int, asyncio.Future[None]]] = []
         self.state.on_watches = self._watches_changed

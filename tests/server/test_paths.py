@@ -1,0 +1,52 @@
+"""What is said of a request before anybody looks at what it asks for: its path, and its `timeout`."""
+
+from __future__ import annotations
+
+import pytest
+
+from kresilient.testing.server import MemoryApiServer
+
+from .asked import asked
+
+PODS = "/api/v1/namespaces/default/pods"
+
+
+@pytest.mark.parametrize("path", ["/api/", "/api/v1/", "/apis/", f"{PODS}/"])
+async def test_a_slash_at_the_end_of_a_path_is_nothing(path: str) -> None:
+    assert (await asked(MemoryApiServer(), path)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("timeout", "why"),
+    [
+        ("abc", 'time: invalid duration "abc"'),
+        ("5", 'time: missing unit in duration "5"'),
+        ("5x", 'time: unknown unit "x" in duration "5x"'),
+        ("1h5", 'time: missing unit in duration "1h5"'),
+        ("-", 'time: invalid duration "-"'),
+        (".s", 'time: invalid duration ".s"'),
+        ("1s-", 'time: unknown unit "s-" in duration "1s-"'),
+        ("9999999h", 'time: invalid duration "9999999h"'),
+    ],
+)
+async def test_a_timeout_that_is_no_duration_is_refused(timeout: str, why: str) -> None:
+    found = await asked(MemoryApiServer(), f"{PODS}?timeout={timeout}")
+    message = f"invalid timeout specified in the request URL - {why}"
+    assert (found.status, found.json["reason"], found.json["message"]) == (400, "BadRequest", message)
+
+
+@pytest.mark.parametrize("timeout", ["", "0", "5s", "1h2m3.5s", "-1s", ".5s", "100ms", "3us"])
+async def test_a_timeout_that_is_a_duration_is_taken(timeout: str) -> None:
+    assert (await asked(MemoryApiServer(), f"{PODS}?timeout={timeout}")).status == 200
+
+
+@pytest.mark.looptime
+async def test_a_watch_is_not_asked_for_its_timeout() -> None:
+    assert (await asked(MemoryApiServer(), f"{PODS}?watch=1&timeoutSeconds=1&timeout=abc")).status == 200
+
+
+@pytest.mark.parametrize("path", ["/openid/v1/jwks", "/.well-known/openid-configuration"])
+async def test_the_keys_of_service_account_tokens_are_not_given_out(path: str) -> None:
+    found = await asked(MemoryApiServer(), path)
+    assert found.status == 501
+    assert "TokenReview" in found.json["message"]
