@@ -81,11 +81,24 @@ def add_command(commands: Any) -> None:
         metavar="N",
         help="writing requests that may run at once; more are answered with 429",
     )
-    behaviour.add_argument(
+    controllers = behaviour.add_mutually_exclusive_group()
+    controllers.add_argument(
+        "--controllers",
+        type=_names,
+        default=True,
+        metavar="NAMES",
+        help="those to run, with commas between: garbage-collector, namespace, kubelet (all of them)",
+    )
+    controllers.add_argument(
         "--no-controllers",
         dest="controllers",
         action="store_false",
         help="be an API server alone: nothing collects garbage, empties namespaces or ends bound pods",
+    )
+    behaviour.add_argument(
+        "--strict-namespaces",
+        action="store_true",
+        help="refuse objects in namespaces that do not exist (404), as a cluster does",
     )
     behaviour.add_argument(
         "--authorization",
@@ -112,6 +125,10 @@ def add_command(commands: Any) -> None:
     parser.set_defaults(run=_run)
 
 
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.tls:
         require_extra("testing", "trustme")
@@ -123,16 +140,15 @@ def _run(arguments: argparse.Namespace) -> int:
 async def _serve(arguments: argparse.Namespace) -> int:
     known = arguments.data is not None and arguments.data.exists() and arguments.data.stat().st_size > 0
     server = _server(arguments)
-    loaded = _fill(server, arguments, seed=not known)
     try:
-        await server.start()
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise CommandFailed(
-                f"port {arguments.port} is in use: choose another with --port, or a free one with --port 0"
-            ) from error
-        raise
-    try:
+        loaded = _fill(server, arguments, seed=not known)
+        try:
+            await server.start()
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                said = "choose another with --port, or a free one with --port 0"
+                raise CommandFailed(f"port {arguments.port} is in use: {said}") from error
+            raise
         if arguments.kubeconfig_out is not None:
             server.kubeconfig_file(arguments.kubeconfig_out)
         if arguments.ca_out is not None and server.ca_pem is not None:
@@ -154,13 +170,14 @@ def _server(arguments: argparse.Namespace) -> FakeApiServer:
             token=arguments.token,
             history=arguments.history,
             controllers=arguments.controllers,
+            strict_namespaces=arguments.strict_namespaces,
             authorization=arguments.authorization,
             max_inflight=arguments.max_inflight,
             max_mutating_inflight=arguments.max_mutating_inflight,
             audit=arguments.audit_log,
             journal=arguments.data,
         )
-    except ValueError as error:  # a data file that is no journal
+    except ValueError as error:  # a data file that is no journal, a controller that there is not
         raise CommandFailed(str(error)) from error
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import json
 import signal
 import stat
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import kresilient
+from kresilient.cli.failures import CommandFailed
+from kresilient.cli.fake_apiserver import _serve, add_command
 from kresilient.testing.server import FakeApiServer
 
 from .commands import Command, run, running
@@ -205,3 +208,43 @@ async def test_a_certificate_without_tls_makes_no_sense(tmp_path: Path) -> None:
     ended = await run("fake-apiserver", "--port", 0, "--ca-out", tmp_path / "ca.pem")
     assert (ended.code, ended.out) == (1, "")
     assert ended.err == "kresilient fake-apiserver: --ca-out needs --tls: without, there is no authority\n"
+
+
+@pytest.mark.parametrize("strict", [False, True])
+async def test_it_is_strict_about_namespaces_where_it_is_told_to_be(strict: bool) -> None:
+    options = ("--strict-namespaces",) if strict else ()
+    async with running("fake-apiserver", "--port", 0, "--seed-pods", 3, *options) as server:
+        url = await url_of(server)
+        async with kresilient.connect(server=url) as client:
+            creating = client.create("v1/configmaps", {"metadata": {"name": "a", "namespace": "nowhere"}})
+            if not strict:
+                assert (await creating).key == "nowhere/a"
+            else:
+                with pytest.raises(kresilient.NotFound, match='namespaces "nowhere" not found'):
+                    await creating
+
+
+async def test_a_server_that_does_not_start_closes_its_files(
+    apiserver: FakeApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = []
+    close = FakeApiServer.close
+
+    async def noted(self: FakeApiServer) -> None:
+        await close(self)
+        closed.append(self.url)
+
+    monkeypatch.setattr(FakeApiServer, "close", noted)
+    parser = argparse.ArgumentParser()
+    add_command(parser.add_subparsers())
+    for arguments in (("--port", str(apiserver.port)), ("--load", str(tmp_path / "none"))):
+        parsed = parser.parse_args(["fake-apiserver", "--data", str(tmp_path / "journal"), *arguments])
+        with pytest.raises((CommandFailed, OSError)):
+            await _serve(parsed)
+    assert len(closed) == 2
+
+
+async def test_a_controller_that_there_is_not_is_named() -> None:
+    ended = await run("fake-apiserver", "--port", 0, "--controllers", "namespace,scheduler")
+    assert (ended.code, ended.err.count("\n")) == (1, 1)
+    assert "scheduler" in ended.err
