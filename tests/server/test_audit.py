@@ -97,6 +97,16 @@ async def test_a_decision_and_an_impersonation_are_noted(tmp_path: Path) -> None
     assert (bad["user"], bad["responseStatus"]["code"], "annotations" in bad) == ({}, 401, False)
 
 
+async def test_events_stand_in_the_order_they_happened_whatever_the_wall_clock_does(tmp_path: Path) -> None:
+    hours = iter(range(100, 0, -1))
+    server = MemoryApiServer(now=lambda: 3600.0 * next(hours))  # it goes back all the time
+    for name in ("a", "b", "c"):
+        await asked(server, f"/api/v1/namespaces/default/configmaps/{name}")
+    server.requests.save_audit(tmp_path / "audit.log")
+    ended = [one for one in events(tmp_path / "audit.log") if one["stage"] == "ResponseComplete"]
+    assert [one["objectRef"]["name"] for one in ended] == ["a", "b", "c"]
+
+
 @pytest.mark.looptime
 async def test_a_watch_is_an_event_when_its_answer_began_too_and_stages_are_in_order(tmp_path: Path) -> None:
     server = MemoryApiServer()

@@ -55,7 +55,8 @@ def audit_event(record: RequestRecord, stage: Stage) -> dict[str, Any]:
 
 def save_audit(path: str | Path, records: Iterable[RequestRecord]) -> int:
     """Write every Event of *records* to *path*, in the order of their stages; returns how many."""
-    stages = [(_reached(record, stage), record, stage) for record in records for stage in _stages(record)]
+    # By loop time: that and the wall clock are read one after the other, and something may come between.
+    stages = [(_moment(record, stage), record, stage) for record in records for stage in _stages(record)]
     stages.sort(key=lambda one: one[0])
     with Path(path).open("wb") as file:
         file.writelines(_line(record, stage) for _, record, stage in stages)
@@ -103,15 +104,20 @@ def _stages(record: RequestRecord) -> Iterator[Stage]:
         yield "ResponseComplete"
 
 
-def _reached(record: RequestRecord, stage: Stage) -> float:
-    """When *record* came to *stage*, by the wall clock of its arrival."""
-    moment = {
+def _moment(record: RequestRecord, stage: Stage) -> float:
+    """When *record* came to *stage*, in loop time."""
+    moments = {
         "RequestReceived": record.start,
         "ResponseStarted": record.began,
         "ResponseComplete": record.end,
     }
-    reached = moment[stage]
-    return record.received + (0.0 if reached is None else reached - record.start)
+    moment = moments[stage]
+    return record.start if moment is None else moment
+
+
+def _reached(record: RequestRecord, stage: Stage) -> float:
+    """When *record* came to *stage*, by the wall clock of its arrival."""
+    return record.received + (_moment(record, stage) - record.start)
 
 
 def _uri(record: RequestRecord) -> str:
