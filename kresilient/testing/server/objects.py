@@ -33,12 +33,12 @@ from .writing import Write
 __all__ = [
     "apply_config",
     "empty_object",
-    "encode_item",
     "encode_ordered",
     "name_fault",
     "new_object",
     "read_object",
     "same_uid",
+    "stored_form",
     "timestamp",
     "updated",
 ]
@@ -73,16 +73,16 @@ def timestamp(seconds: float) -> str:
 # --- bytes -------------------------------------------------------------------------------------------
 
 
-def encode_item(resource: ApiResource, obj: Mapping[str, Any]) -> bytes:
-    """*obj* as the bytes that are stored: see `Stored.item`. Raises `Refused` (400) for a value of a wrong
-    type."""
+def stored_form(resource: ApiResource, obj: Mapping[str, Any]) -> dict[str, Any]:
+    """*obj* as it is stored, with its fields in order; `encode_ordered` makes the bytes of it. Raises
+    `Refused` (400) for a value of a wrong type."""
     made = ordered(resource, obj)
     if resource.converted:
         group, version, _ = conversion.STORED_AS[resource.place]
         stored = builtin_types().of_kind(group, version, resource.kind)
         assert stored is not None
         made = decoded(stored, conversion.to_storage(resource.place, made))
-    return encode_ordered(resource, made)
+    return made
 
 
 def ordered(
@@ -100,7 +100,7 @@ def ordered(
 
 
 def encode_ordered(resource: ApiResource, obj: Mapping[str, Any]) -> bytes:
-    """The same of an object whose fields are in order already."""
+    """The bytes that are stored of an object whose fields are in order: see `Stored.item`."""
     if resource.custom:
         metadata = {key: value for key, value in obj["metadata"].items() if value not in (None, "", [], {})}
         rest = {key: value for key, value in obj.items() if key not in ("apiVersion", "kind", "metadata")}

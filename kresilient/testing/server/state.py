@@ -34,10 +34,11 @@ from .namespaces import NAMESPACES
 from .objects import (
     apply_config,
     empty_object,
-    encode_item,
+    encode_ordered,
     new_object,
     read_object,
     same_uid,
+    stored_form,
     timestamp,
     updated,
 )
@@ -252,7 +253,7 @@ class ApiState:
         if key in self.collection(resource).objects:
             raise already_exists(resource, made["metadata"]["name"])
         if write.dry_run:
-            return _stored(resource, key, self.version, made)
+            return _stored(resource, key, self.version, stored_form(resource, made), shows=False)
         stored = self.put(resource, key, made)
         if resource.storage == DEFINITIONS:
             self.definitions.accept(key)
@@ -611,9 +612,10 @@ class ApiState:
 
     def put(self, resource: ApiResource, key: str, obj: dict[str, Any]) -> Stored:
         """Store *obj* under *key* at the next version."""
-        version = self.version + 1
-        obj["metadata"]["resourceVersion"] = str(version)
-        stored = _stored(resource, key, version, obj)
+        return self._put(resource, key, stored_form(resource, obj))
+
+    def _put(self, resource: ApiResource, key: str, form: dict[str, Any]) -> Stored:
+        stored = _stored(resource, key, self.version + 1, form)
         self._record(resource.storage, self._change(resource.storage, stored))
         return stored
 
@@ -621,11 +623,11 @@ class ApiState:
         self, resource: ApiResource, old: Stored, obj: dict[str, Any], *, dry_run: bool = False
     ) -> Stored:
         """Store *obj* in place of *old*, unless it is the same."""
-        obj["metadata"]["resourceVersion"] = str(old.version)
-        same = _stored(resource, old.key, old.version, obj)
+        form = stored_form(resource, obj)
+        same = _stored(resource, old.key, old.version, form)
         if same.item == old.item or same.decode() == old.decode():
             return old
-        return same if dry_run else self.put(resource, old.key, obj)
+        return same if dry_run else self._put(resource, old.key, form)
 
     def replace(
         self, resource: ApiResource, old: Stored, obj: dict[str, Any], *, dry_run: bool = False
@@ -704,15 +706,19 @@ class ApiState:
         return Deleted(self.definitions.delete(old, obj), False)
 
 
-def _stored(resource: ApiResource, key: str, version: int, obj: Mapping[str, Any]) -> Stored:
-    """*obj* as it is stored, with what is looked up often at hand."""
-    labels = obj["metadata"].get("labels") or {}
-    spec = obj.get("spec")
+def _stored(
+    resource: ApiResource, key: str, version: int, form: dict[str, Any], *, shows: bool = True
+) -> Stored:
+    """What is stored of *form* at *version*, which it *shows*, with what is looked up often at hand."""
+    if shows:
+        form["metadata"]["resourceVersion"] = str(version)
+    labels = form["metadata"].get("labels") or {}
+    spec = form.get("spec")
     node = spec.get("nodeName") if resource.storage == ("", "pods") and isinstance(spec, dict) else None
     return Stored(
         key,
         version,
-        encode_item(resource, obj),
+        encode_ordered(resource, form),
         node if isinstance(node, str) else "",
         False,
         labels,
