@@ -114,6 +114,24 @@ def test_memory_that_runs_out_kills_it_and_all_that_is_in_flight_is_lost() -> No
     on_machine(Capacity(**{**_figures(SMALL), "memory": 350.0}), work)
 
 
+def test_those_in_flight_hear_of_a_kill_in_the_order_in_which_they_came() -> None:
+    async def work(machine: Machine, ask: Lister) -> None:
+        heard: list[int] = []
+
+        async def asking(number: int) -> None:
+            with pytest.raises(ConnectionLost):
+                await ask()
+            heard.append(number)
+
+        tasks = [asyncio.ensure_future(asking(number)) for number in range(60)]
+        await asyncio.sleep(0.1)
+        machine.kill()
+        await asyncio.gather(*tasks)
+        assert heard == list(range(60))  # a seed is one run only if no address decides this
+
+    on_machine(Capacity(**{**_figures(SMALL), "in_flight": 30, "queue": 30, "memory": 1e9}), work)
+
+
 def test_it_comes_back_without_its_history() -> None:
     async def work(machine: Machine, ask: Lister) -> None:
         created = machine.server.create("v1/configmaps", {"metadata": {"name": "a", "namespace": "default"}})

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
+import kresilient
 from kresilient.api.errors import ConfigError
 from kresilient.testing.simulation import POLICIES, Measures, OutageOptions, simulate_outage
 
 NODES = 150
+ROOT = str(Path(kresilient.__file__).parents[1])
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +61,27 @@ def test_a_seed_gives_the_same_run_and_another_one_does_not() -> None:
     runs = [simulate_outage("kresilient", OutageOptions(nodes=20, seed=seed)).to_json() for seed in (5, 5, 6)]
     assert runs[0] == runs[1]
     assert runs[0] != runs[2]
+
+
+def test_a_seed_gives_the_same_run_in_another_process_whatever_its_hashes_and_addresses() -> None:
+    # With kills among what is in flight: what was lost is told in the order in which it came.
+    options = OutageOptions(nodes=40, seed=5, limit=100.0)
+    code = (
+        "import json; from kresilient.testing.simulation import OutageOptions, simulate_outage; "
+        f"print(json.dumps(simulate_outage('fixed-1s', OutageOptions(nodes={options.nodes}, "
+        f"seed={options.seed}, limit={options.limit})).to_json()))"
+    )
+    here = simulate_outage("fixed-1s", options)
+    assert here.kills >= 1
+    for hashes in ("1", "4711"):
+        there = subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONPATH": ROOT, "PYTHONHASHSEED": hashes},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert json.loads(there.stdout) == json.loads(json.dumps(here.to_json()))
 
 
 def test_the_measures_of_a_single_node_are_those_that_a_hand_can_count() -> None:

@@ -161,7 +161,7 @@ class Machine:
         self._memory = capacity.base
         self._running = 0
         self._queue: deque[_Job] = deque()
-        self._jobs: set[_Job] = set()
+        self._jobs: dict[_Job, None] = {}  # in the order they came: a set's order is that of addresses
         self._cores = [0.0] * capacity.cores
         self._restart: asyncio.Task[None] | None = None
         self._returned = asyncio.Event()
@@ -220,7 +220,7 @@ class Machine:
         self._alive = False
         self._returned.clear()
         self.kills.append(loop.time())
-        jobs, self._jobs = self._jobs, set()
+        jobs, self._jobs = self._jobs, {}
         self._queue.clear()
         self._running, self._memory = 0, self.capacity.base
         for job in jobs:
@@ -272,7 +272,7 @@ class Machine:
         return capacity.queued, work
 
     def _arrive(self, job: _Job) -> None:
-        self._jobs.add(job)
+        self._jobs[job] = None
         if self._running < self.capacity.in_flight:
             self._admit(job)
         elif len(self._queue) < self.capacity.queue:
@@ -281,7 +281,7 @@ class Machine:
             loop = asyncio.get_running_loop()
             job.expiry = loop.call_later(self.capacity.queue_timeout, self._send_away, job)
         else:
-            self._jobs.discard(job)
+            self._jobs.pop(job, None)
             job.done.set_result(False)
 
     def _admit(self, job: _Job) -> None:
@@ -296,7 +296,7 @@ class Machine:
     def _served(self, job: _Job) -> None:
         if job not in self._jobs:  # it was killed with the server
             return
-        self._jobs.discard(job)
+        self._jobs.pop(job, None)
         self._memory -= job.memory
         self._running -= 1
         if not job.done.done():
@@ -311,7 +311,7 @@ class Machine:
 
     def _send_away(self, job: _Job) -> None:
         if job in self._jobs and not job.admitted:
-            self._jobs.discard(job)
+            self._jobs.pop(job, None)
             self._queue.remove(job)
             self._memory -= self.capacity.queued
             if not job.done.done():
