@@ -221,12 +221,41 @@ async def test_nothing_is_left_of_a_request_that_a_fault_keeps(
         (lambda faults: faults.on("watch").drop_events(chance=0.1), "needs a seed"),
         (lambda faults: faults.on("watch").drop_events(types="MOVED"), "no event has the type 'MOVED'"),
         (lambda faults: faults.on("list").during(0), "no time"),
-        (lambda faults: faults.on("list").delay(-1), "-1 seconds are none"),
-        (lambda faults: faults.on("list").drip(0), "more than 0 bytes"),
+        (lambda faults: faults.on("list").delay(-1), "delay: -1 is no time: give 0 or more seconds"),
+        (lambda faults: faults.on("list").drip(0), "more than 0"),
         (lambda faults: faults.on("list").status(42), "no HTTP status"),
         (lambda faults: faults.on("list").answer(then="explode"), "not 'explode'"),
+        (lambda faults: faults.on("list", "v1/pods/jump"), "has no subresource 'jump': there are .*status"),
+        (lambda faults: faults.on("watch", "/version"), "no request for '/version' has the verb watch"),
+        (lambda faults: faults.on("post", "v1/pods"), "no request for 'v1/pods' has the verb post"),
+        (lambda faults: faults.on("list").nth(3).every(2), r"nth\(3\).every\(2\): nth is one request"),
+        (lambda faults: faults.on("list").after(2).nth(3), "leave after and every out"),
+        (lambda faults: faults.on("watch").drop_events(nth=1, every=2), "leave every=2 out"),
+        (lambda faults: faults.on("watch").drop_events(seed=3), "needs a chance"),
+        (lambda faults: faults.on("watch").drop_events(types=[]), "needs types of events"),
+        (lambda faults: faults.on("list").oversized(10, nth=2), "cannot happen to list"),
+        (lambda faults: faults.on("watch").error_event(200), "200 is no failure"),
+        (lambda faults: faults.on("list").during(float("nan")), "nan is no time"),
+        (lambda faults: faults.on("list").delay(float("inf")), "inf is no time"),
+        (lambda faults: faults.on("list").delayed(float("nan")), "nan is no time"),
+        (lambda faults: faults.on("list").drip(float("nan")), "more than 0"),
+        (lambda faults: faults.on("list").restart(down=float("nan")), "nan is no time"),
+        (lambda faults: faults.refuse_connections(seconds=float("nan")), "nan is no time"),
+        (lambda faults: faults.skew_clock(float("nan")), "off by nan"),
+        (lambda faults: faults.skew_clock(1e18), "a thousand years"),
+        (lambda faults: faults.on("list").status(100), "no HTTP status of an answer"),
+        (lambda faults: faults.on("list").answer("x", status=199), "no HTTP status of an answer"),
+        (lambda faults: faults.on("list").status(200), "give a body"),
+        (lambda faults: faults.on("list").status(204, body="x"), "has no body"),
+        (lambda faults: faults.on("list").answer("x", status=304), "has no body"),
+        (lambda faults: faults.on("list").status(429, retry_after=-1), "retry_after is -1"),
+        (lambda faults: faults.on("list").status(500, headers={"A": "b\r\nC: d"}), "a control character"),
+        (lambda faults: faults.on("list").answer(headers={"A B": "c"}), "no header can be named 'A B'"),
         (lambda faults: faults.on("list").lag(10**9), "keep more of it with history=N"),
-        (lambda faults: faults.refuse_connections(seconds=0), "for some seconds"),
+        (
+            lambda faults: faults.refuse_connections(seconds=0),
+            "refuse_connections: 0 is no time: give more than 0",
+        ),
         (lambda faults: faults.revoke_token(), "give it a token"),
     ],
 )
@@ -236,6 +265,44 @@ async def test_a_mistake_says_what_to_write(
     with pytest.raises(ValueError, match=said):
         arm(server.faults)
     assert len(server.faults) == 0
+
+
+@pytest.mark.parametrize(
+    ("arm", "said"),
+    [
+        (lambda faults: faults.on(5), 'a verb is a text such as "list", not 5'),
+        (lambda faults: faults.on("list", None), 'a resource is a text such as "v1/pods"'),
+        (lambda faults: faults.on("list").nth(1.5), "nth is a whole number, not 1.5"),
+        (lambda faults: faults.on("list").times(True), "times is a whole number, not True"),
+        (lambda faults: faults.on("list").status("500"), "an HTTP status is a whole number, not '500'"),
+        (lambda faults: faults.on("list").status(429, retry_after=0.5), "retry_after is a whole number"),
+        (lambda faults: faults.on("list").status(500, headers={"A": 1}), "a header is text, not 'A': 1"),
+        (lambda faults: faults.on("list").status(500, body=5), "a body is bytes, text or an object, not 5"),
+        (lambda faults: faults.on("watch").insert([]), "a body is bytes, text or an object"),
+        (lambda faults: faults.on("list").call(5), "call takes a function of the request, not 5"),
+        (lambda faults: faults.on("list").when("x"), "when takes a function of the request"),
+    ],
+)
+async def test_what_is_of_the_wrong_type_is_said_when_it_is_written(
+    server: MemoryApiServer, arm: Callable[[Faults], object], said: str
+) -> None:
+    with pytest.raises(TypeError, match=said):
+        arm(server.faults)
+    assert len(server.faults) == 0
+
+
+async def test_the_nth_request_is_that_one_whatever_chance_says(server: MemoryApiServer) -> None:
+    fault = server.faults.on("list").nth(3).chance(0.0, seed=1).status(503)
+    assert await codes(server, 4) == [200] * 4
+    assert (fault.hits, len(server.faults)) == (0, 0), "its request has been"
+    server.faults.on("list").nth(2).times(5).status(503)
+    assert await codes(server, 4) == [200, 503, 200, 200]
+
+
+async def test_a_server_is_not_down_for_less_than_no_time(server: MemoryApiServer) -> None:
+    with pytest.raises(ValueError, match="restart: down: -1 is no time"):
+        await server.faults.restart(down=-1)
+    assert await codes(server, 1) == [200], "and it was not killed"
 
 
 def test_a_time_needs_a_loop() -> None:

@@ -10,7 +10,8 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from kresilient.testing.server import FakeApiServer
+from kresilient.testing.server import FakeApiServer, MemoryApiServer
+from kresilient.transport.base import Request
 
 PODS = "/api/v1/namespaces/default/pods"
 
@@ -42,6 +43,32 @@ async def test_a_status_is_answered_in_the_servers_words(
         assert await response.read() == b"<html>"
     async with http.get(PODS) as response:
         assert response.status == 200, "once means once"
+
+
+@pytest.mark.parametrize("code", [204, 304])
+async def test_a_status_without_a_body_has_none(code: int) -> None:
+    async with (
+        FakeApiServer() as server,
+        aiohttp.ClientSession(server.url) as http,
+        MemoryApiServer() as memory,
+    ):
+        server.faults.next("list").status(code)
+        memory.faults.next("list").status(code)
+        async with http.get(PODS) as response:
+            assert (response.status, await response.read()) == (code, b"")
+        async with await memory.transport().send(Request("GET", PODS)) as told:
+            assert (told.status, await told.read()) == (code, b"")
+
+
+@pytest.mark.parametrize("name", ["Content-Type", "content-type"])
+async def test_a_header_takes_the_place_of_the_servers_own(
+    server: FakeApiServer, http: aiohttp.ClientSession, name: str
+) -> None:
+    server.faults.next("list").status(502, body="<html>", headers={name: "text/html"})
+    server.faults.next("list").answer("<html>", headers={name: "text/html"})
+    for code in (502, 200):
+        async with http.get(PODS) as response:
+            assert (response.status, response.headers.getall("Content-Type")) == (code, ["text/html"])
 
 
 async def test_which_requests_meet_a_fault(server: FakeApiServer, http: aiohttp.ClientSession) -> None:

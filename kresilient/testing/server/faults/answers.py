@@ -27,8 +27,13 @@ class Failure(Effect):
     headers: Mapping[str, str]
 
     def answer(self, exchange: Exchange) -> Answer:
-        made = Answer.refused(generic(self.code)) if self.body_ is None else Answer(self.code, [self.body_])
-        made.headers |= self.headers
+        if self.body_ is not None:
+            made = Answer(self.code, [self.body_])
+        elif self.code < 400:
+            made = Answer(self.code, [])
+        else:
+            made = Answer.refused(generic(self.code))
+        made.headers = _over(made.headers, self.headers)
         return made
 
 
@@ -44,7 +49,7 @@ class Scripted(Effect):
 
     def answer(self, exchange: Exchange) -> Answer:
         made = Answer(self.code, self.pieces)
-        made.headers |= self.headers
+        made.headers = _over(made.headers, self.headers)
         return made
 
     async def body(self, pieces: Pieces, exchange: Exchange) -> Pieces:
@@ -52,6 +57,12 @@ class Scripted(Effect):
             async for piece in pieces:
                 yield piece
         await finished(self.then, exchange)
+
+
+def _over(own: Mapping[str, str], others: Mapping[str, str]) -> dict[str, str]:
+    """*others*, and what of one's *own* headers they do not replace: a name is the same in any case."""
+    replaced = {name.lower() for name in others}
+    return {name: value for name, value in own.items() if name.lower() not in replaced} | dict(others)
 
 
 async def finished(then: Ending, exchange: Exchange) -> None:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+from .arguments import checked_seconds
 
 if TYPE_CHECKING:
     from ..server import ApiServer
 
 __all__ = ["Conditions"]
+
+_MOST_SKEW: Final = 1000 * 365.25 * 86400.0
+"""Seconds."""
 
 
 class Conditions:
@@ -33,8 +38,8 @@ class Conditions:
             seconds: of loop time after which connections are accepted again; None for not until
                 `accept_connections`, or a restart.
         """
-        if seconds is not None and seconds <= 0:
-            raise ValueError(f"connections are refused for some seconds, not for {seconds:g}")
+        if seconds is not None:
+            checked_seconds("refuse_connections", seconds, some=True)
         self._server._refuse()
         if seconds is not None:
             self.spawn(self._accept_after(seconds))
@@ -58,6 +63,7 @@ class Conditions:
 
     async def restart(self, *, history: bool = True, down: float = 0.0) -> None:
         """Kill the server and start it again after *down* seconds of loop time; see its own `restart`."""
+        checked_seconds("restart: down", down)
         await self._server.restart(history=history, down=down)
 
     # --- history -----------------------------------------------------------------------------------------
@@ -81,7 +87,11 @@ class Conditions:
         """Let the server's wall clock be off by *seconds*, ahead where positive; 0 puts it right.
 
         Its timestamps and `Date` headers show it. Durations, such as those of watches, do not change.
+
+        Raises `ValueError` for more than a thousand years, for which there are no timestamps.
         """
+        if not abs(seconds) <= _MOST_SKEW:
+            raise ValueError(f"a clock cannot be off by {seconds:g} seconds: a thousand years are the most")
         for state in self._server.states:
             state.skew = seconds
 

@@ -12,7 +12,7 @@ from kresilient.api.resources import Resource
 from ..kinds import Registry
 from ..requests import RequestRecord
 
-__all__ = ["VERBS", "Criteria", "checked_resource", "checked_verbs"]
+__all__ = ["VERBS", "Criteria", "check_verbs_of", "checked_resource", "checked_verbs"]
 
 VERBS: Final = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
 """The verbs of requests for resources."""
@@ -48,6 +48,8 @@ class Criteria:
 
 def checked_verbs(verb: str | Iterable[str]) -> frozenset[str]:
     """The verbs that are meant; empty for any. Raises `ValueError` for one that no request has."""
+    if not isinstance(verb, str | Iterable):
+        raise TypeError(f'a verb is a text such as "list", not {verb!r}')
     verbs = frozenset([verb] if isinstance(verb, str) else verb)
     if not verbs:
         raise ValueError('name at least one verb, or "*" for any')
@@ -66,15 +68,34 @@ def checked_resource(resource: str, registry: Registry) -> str:
     Raises `ValueError` for what is none, and for what no server serves: a resource of a built-in group that
     does not exist. One of another group may be defined later.
     """
+    if not isinstance(resource, str):
+        raise TypeError(f'a resource is a text such as "v1/pods", or "*" for any, not {resource!r}')
     if resource == "*" or resource.startswith("/"):
         return resource
     parsed = Resource.parse(resource)
     served = {str(one): one.api_version for one in registry if not one.custom}
-    if parsed.api_version in served.values() and registry.find(*_place(parsed)) is None:
+    found = registry.find(*_place(parsed))
+    if parsed.api_version in served.values() and found is None:
         near = get_close_matches(str(parsed.parent), served, 1)
         hint = f"did you mean {near[0]!r}?" if near else "write it as requests do, such as 'v1/pods'"
         raise ValueError(f"no server serves {str(parsed.parent)!r}: {hint}")
+    if found is not None and parsed.subresource and found.subresource(parsed.subresource) is None:
+        there = ", ".join(one.name for one in found.subresources) or "none"
+        raise ValueError(f"{parsed.parent} has no subresource {parsed.subresource!r}: there are {there}")
     return str(parsed)
+
+
+def check_verbs_of(verbs: frozenset[str], resource: str) -> None:
+    """Raises `ValueError` where no request for *resource* has one of *verbs*."""
+    if not verbs or resource == "*":
+        return
+    path = resource.startswith("/")
+    can = frozenset((*_METHODS, "get", "patch", "delete") if path else VERBS)
+    if not verbs & can:
+        asked = " or ".join(sorted(verbs))
+        raise ValueError(
+            f"no request for {resource!r} has the verb {asked}: there are {', '.join(sorted(can))}"
+        )
 
 
 def _place(resource: Resource) -> tuple[str, str, str]:

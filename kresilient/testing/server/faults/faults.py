@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..requests import RequestRecord
 from .conditions import Conditions
-from .criteria import Criteria, checked_resource, checked_verbs
+from .criteria import Criteria, check_verbs_of, checked_resource, checked_verbs
 from .effect import Exchange
 from .fault import Fault
 from .match import Match
@@ -60,14 +60,9 @@ class Faults(Conditions):
         Raises `ValueError` for a verb or a resource that no request has.
         """
         who = {"namespace": namespace, "name": name, "user": user, "user_agent": user_agent}
-        criteria = Criteria(
-            checked_verbs(verb),
-            checked_resource(resource, self._server.state.resources),
-            namespace,
-            name,
-            user,
-            user_agent,
-        )
+        verbs, meant = checked_verbs(verb), checked_resource(resource, self._server.state.resources)
+        check_verbs_of(verbs, meant)
+        criteria = Criteria(verbs, meant, namespace, name, user, user_agent)
         return Match(self, criteria, text=said("on", *_shown(verb, resource), **who))
 
     def next(

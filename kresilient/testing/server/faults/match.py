@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
-from .. import wire
 from ..requests import RequestRecord
 from ..statuses import generic
 from .answers import Ending, Failure, Scripted
+from .arguments import (
+    Body,
+    checked_body,
+    checked_call,
+    checked_chance,
+    checked_count,
+    checked_headers,
+    checked_seconds,
+    checked_status,
+)
 from .bodies import Cut, Drip, Insert, Oversized
 from .connection import Act, Hang, Hold, Late, NoAnswer
 from .criteria import Criteria
@@ -30,9 +40,6 @@ __all__ = ["Match"]
 
 _READS: Final = frozenset({"get", "list", "watch"})
 _WATCH: Final = frozenset({"watch"})
-
-Body = bytes | str | Mapping[str, Any]
-"""Of an answer: bytes, text, or an object that is sent as JSON."""
 
 
 @dataclass(frozen=True)
@@ -53,47 +60,46 @@ class Match:
     # --- which of the requests ---------------------------------------------------------------------------
 
     def nth(self, n: int) -> Match:
-        """The *n*-th such request alone, counted from 1."""
-        _at_least(1, "nth", n)
-        schedule = replace(self.schedule, after=n - 1, times=1)
-        return self._with(said("nth", n), schedule=schedule)
+        """The *n*-th such request alone, counted from 1; it does not go with `after` and `every`."""
+        checked_count("nth", n)
+        return self._with(said("nth", n), schedule=replace(self.schedule, nth=n))
 
     def after(self, n: int) -> Match:
         """Let the first *n* such requests pass."""
-        _at_least(0, "after", n)
+        checked_count("after", n, least=0)
         return self._with(said("after", n), schedule=replace(self.schedule, after=n))
 
     def every(self, n: int) -> Match:
         """Every *n*-th such request: with 3 the third, the sixth, …"""
-        _at_least(1, "every", n)
+        checked_count("every", n)
         return self._with(said("every", n), schedule=replace(self.schedule, every=n))
 
     def times(self, n: int) -> Match:
         """No more than *n* requests."""
-        _at_least(1, "times", n)
+        checked_count("times", n)
         return self._with(said("times", n), schedule=replace(self.schedule, times=n))
 
     def chance(self, probability: float, *, seed: int) -> Match:
         """Each such request with this *probability*; the same *seed* picks the same ones again."""
-        _check_probability(probability)
+        checked_chance(probability)
         schedule = replace(self.schedule, probability=probability, seed=seed)
         return self._with(said("chance", probability, seed=seed), schedule=schedule)
 
     def when(self, condition: Callable[[RequestRecord], object]) -> Match:
         """Only requests of which *condition* is true when they come."""
+        checked_call("when", condition)
         criteria = replace(self.criteria, when=(*self.criteria.when, condition))
         name = getattr(condition, "__name__", repr(condition))
         return replace(self, criteria=criteria, text=f"{self.text}.when({name})")
 
     def during(self, seconds: float) -> Match:
         """Only within so many *seconds* of loop time after the fault was armed."""
-        if seconds <= 0:
-            raise ValueError(f"during({seconds:g}) is no time: give some seconds")
+        checked_seconds("during", seconds, some=True)
         return self._with(said("during", seconds), schedule=replace(self.schedule, seconds=seconds))
 
     def delayed(self, seconds: float) -> Match:
         """Let the effect happen *seconds* after the request came."""
-        _check_delay("delayed", seconds)
+        checked_seconds("delayed", seconds)
         return replace(self, late=seconds, text=f"{self.text}.{said('delayed', seconds)}")
 
     # --- another answer ----------------------------------------------------------------------------------
@@ -109,16 +115,16 @@ class Match:
         """Answer with the HTTP status *code*, and do nothing.
 
         Args:
-            body: of the answer; without one it is the Status that a real server sends with this code.
+            body: of the answer; without one it is the Status that a real server sends with this failure.
             headers: beyond `Content-Type`, or in its place.
             retry_after: seconds, as the `Retry-After` header has them.
         """
-        if not 100 <= code <= 999:
-            raise ValueError(f"{code} is no HTTP status")
-        more = dict(headers or {})
+        sent = None if body is None else checked_body(body)
+        checked_status(code, body=None if sent is None else bool(sent))
+        more = checked_headers(headers)
         if retry_after is not None:
-            more["Retry-After"] = str(retry_after)
-        effect = Failure(code, None if body is None else _bytes(body), more)
+            more["Retry-After"] = str(checked_count("retry_after", retry_after, least=0))
+        effect = Failure(code, sent, more)
         return self._arm(effect, said("status", code, body=body, headers=headers, retry_after=retry_after))
 
     def answer(
@@ -131,7 +137,9 @@ class Match:
         """Answer with these very bytes, piece by piece, and do nothing; *then* `"close"` the body well,
         `"reset"` the connection, or `"stall"` for ever."""
         _check_ending(then)
-        effect = Scripted(status, tuple(map(_bytes, pieces)), dict(headers or {}), then)
+        sent = tuple(map(checked_body, pieces))
+        checked_status(status, body=any(sent))
+        effect = Scripted(status, sent, checked_headers(headers), then)
         words: dict[str, object] = {"status": None if status == 200 else status, "headers": headers}
         return self._arm(effect, said("answer", *pieces, **words, then=None if then == "close" else then))
 
@@ -139,7 +147,7 @@ class Match:
 
     def delay(self, seconds: float) -> Fault:
         """Answer as ever, *seconds* later."""
-        _check_delay("delay", seconds)
+        checked_seconds("delay", seconds)
         return replace(self, late=self.late + seconds)._arm(Late(), said("delay", seconds))
 
     def hang(self) -> Fault:
@@ -179,19 +187,22 @@ class Match:
         so many events of a watch and so many bytes more."""
         words = said("insert", data, after_bytes=after_bytes, after_events=after_events)
         place = _place(after_bytes, after_events)
-        return self._arm(Insert(place, _bytes(data)), words, only=_WATCH if place.events else None)
+        return self._arm(Insert(place, checked_body(data)), words, only=_WATCH if place.events else None)
 
     def oversized(self, size: int, *, nth: int | None = None) -> Fault:
         """Make an object in the answer larger by *size* bytes, with an annotation: the one of a get, the
         first of a list; of a watch every one, or the *nth* that comes."""
-        _at_least(1, "oversized", size)
+        checked_count("oversized", size)
         which = self._which("oversized", CHANGES, nth, None, None, None)
-        return self._arm(Oversized(size, which), said("oversized", size, nth=nth), only=_READS)
+        words = said("oversized", size, nth=nth)
+        if nth is not None:
+            self._check_verbs(words, _WATCH)
+        return self._arm(Oversized(size, which), words, only=_READS)
 
     def drip(self, bytes_per_second: float) -> Fault:
         """Send the body at so many bytes a second of loop time."""
-        if bytes_per_second <= 0:
-            raise ValueError("drip() needs more than 0 bytes a second; silence() is a body that stops")
+        if not 0 < bytes_per_second < math.inf:
+            raise ValueError("drip() needs some bytes a second, more than 0; silence() is a body that stops")
         return self._arm(Drip(bytes_per_second), said("drip", bytes_per_second))
 
     # --- the events of a watch ---------------------------------------------------------------------------
@@ -249,7 +260,9 @@ class Match:
 
     def error_event(self, code: int, *, after_events: int = 0) -> Fault:
         """End a watch with an ERROR event whose Status has this *code*."""
-        _at_least(0, "error_event", after_events)
+        checked_count("after_events", after_events, least=0)
+        if not 400 <= checked_count("code", code) <= 599:
+            raise ValueError(f"{code} is no failure: those are 400 to 599")
         effect = ErrorEvent(Place(after_events), generic(code))
         return self._arm(effect, said("error_event", code, after_events=after_events or None), only=_WATCH)
 
@@ -269,7 +282,7 @@ class Match:
         Raises `ValueError` where the history does not reach back so far.
         """
         if versions is not None:
-            _at_least(1, "lag", versions)
+            checked_count("lag", versions)
         self._check_verbs("lag", _READS)
         replica = self.faults.replica(behind=versions, consistent=consistent)
         arguments = () if versions is None else (versions,)
@@ -280,6 +293,7 @@ class Match:
 
     def call(self, action: Callable[[RequestRecord], Awaitable[None] | None]) -> Fault:
         """Call *action*, plain or async, with the record of the request, before it is answered as ever."""
+        checked_call("call", action)
         name = getattr(action, "__name__", repr(action))
         return self._arm(Act(lambda exchange: action(exchange.record)), f"call({name})")
 
@@ -304,7 +318,7 @@ class Match:
     def restart(self, *, history: bool = True, down: float = 0.0) -> Fault:
         """Kill the server when the request comes, which is not carried out, and start it again *down* seconds
         later; see `Faults.restart`."""
-        _check_delay("restart", down)
+        checked_seconds("restart", down)
         words = said("restart", history=None if history else False, down=down or None)
         return self._dies(lambda: self.faults.restart(history=history, down=down), words)
 
@@ -318,6 +332,8 @@ class Match:
     # --- within ------------------------------------------------------------------------------------------
 
     def _with(self, text: str, *, schedule: Schedule) -> Match:
+        if schedule.nth is not None and (schedule.after or schedule.every > 1):
+            raise ValueError(f"{self.text}.{text}: nth is one request already: leave after and every out")
         return replace(self, schedule=schedule, text=f"{self.text}.{text}")
 
     def _cut(self, words: str, after_bytes: int | None, after_events: int | None, then: Ending) -> Fault:
@@ -334,6 +350,8 @@ class Match:
         seed: int | None,
     ) -> tuple[Which, str]:
         wanted = frozenset([types] if isinstance(types, str) else types)
+        if not wanted:
+            raise ValueError(f"{effect} needs types of events: {', '.join(sorted(TYPES))}")
         if unknown := sorted(wanted - TYPES):
             raise ValueError(f"no event has the type {unknown[0]!r}; there are {', '.join(sorted(TYPES))}")
         which = self._which(effect, wanted, nth, every, chance, seed)
@@ -350,12 +368,16 @@ class Match:
         seed: int | None,
     ) -> Which:
         if nth is not None:
-            _at_least(1, f"{effect}: nth", nth)
+            checked_count(f"{effect}: nth", nth)
         if every is not None:
-            _at_least(1, f"{effect}: every", every)
+            checked_count(f"{effect}: every", every)
+            if nth is not None:
+                raise ValueError(f"{effect}(nth={nth}) is one event already: leave every={every} out")
         if chance is None:
+            if seed is not None:
+                raise ValueError(f"{effect}(seed={seed}) needs a chance=… that it is the seed of")
             return Which(types, nth, every or 1)
-        _check_probability(chance)
+        checked_chance(chance)
         if seed is None:
             raise ValueError(f"{effect}(chance={chance:g}) needs a seed=…, so that it can be had again")
         return Which(types, nth, every or 1, chance, Random(seed))
@@ -390,32 +412,11 @@ class Match:
         return fault
 
 
-def _bytes(body: Body) -> bytes:
-    if isinstance(body, bytes):
-        return body
-    return body.encode() if isinstance(body, str) else wire.encode(body)
-
-
 def _place(after_bytes: int | None, after_events: int | None) -> Place:
     for name, value in (("after_bytes", after_bytes), ("after_events", after_events)):
         if value is not None:
-            _at_least(0, name, value)
+            checked_count(name, value, least=0)
     return Place(after_events or 0, after_bytes or 0)
-
-
-def _at_least(least: int, what: str, n: int) -> None:
-    if n < least:
-        raise ValueError(f"{what} is {n}, and has to be {least} at least")
-
-
-def _check_probability(probability: float) -> None:
-    if not 0.0 <= probability <= 1.0:
-        raise ValueError(f"a chance is between 0 and 1, not {probability:g}")
-
-
-def _check_delay(what: str, seconds: float) -> None:
-    if seconds < 0:
-        raise ValueError(f"{what}: {seconds:g} seconds are none")
 
 
 def _check_ending(then: str) -> None:

@@ -12,11 +12,12 @@ __all__ = ["Schedule"]
 class Schedule:
     """When a fault strikes. As data it is a plan; `begin` makes the counters of one armed fault.
 
-    The requests that fit are counted from 1. Of those after `after`, every `every`-th is considered, then
-    the chance decides, and `times` of them are struck at most (None: no end). `seconds` of loop time after it
-    was armed the fault is over.
+    The requests that fit are counted from 1. The `nth` alone is considered, or, of those after `after`, every
+    `every`-th; then the chance decides, and `times` of them are struck at most (None: no end).
+    `seconds` of loop time after it was armed the fault is over.
     """
 
+    nth: int | None = None
     after: int = 0
     every: int = 1
     times: int | None = None
@@ -42,13 +43,17 @@ class Counting:
 
     def over(self, now: float) -> bool:
         """Whether it can strike no more."""
-        spent = self.plan.times is not None and self.struck >= self.plan.times
-        return spent or (self.until is not None and now >= self.until)
+        plan = self.plan
+        spent = plan.times is not None and self.struck >= plan.times
+        gone = plan.nth is not None and self.came >= plan.nth
+        return spent or gone or (self.until is not None and now >= self.until)
 
     def strikes(self) -> bool:
         """Count one request that fits; whether it is struck."""
         self.came += 1
         plan = self.plan
+        if plan.nth is not None and self.came != plan.nth:
+            return False
         if self.came <= plan.after or (self.came - plan.after) % plan.every:
             return False
         if plan.probability < 1.0 and self.random.random() >= plan.probability:
