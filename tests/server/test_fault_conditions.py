@@ -312,6 +312,17 @@ async def test_a_token_is_revoked_in_the_middle_of_a_run() -> None:
                 assert response.status == 401
 
 
+@pytest.mark.looptime
+async def test_in_memory_a_client_goes_on_with_the_token_that_was_revoked() -> None:
+    async with MemoryApiServer(token="first") as server:
+        early, late = server.transport(), server.transport()
+        assert (await read(early))[0] == 200
+        server.faults.revoke_token()
+        assert [(await read(one))[0] for one in (early, late)] == [401, 401], "403 is for who has none"
+        server.access.accept("second", user="admin")
+        assert [(await read(one))[0] for one in (early, late)] == [200, 200]
+
+
 async def test_anything_can_happen_when_a_request_comes(
     server: FakeApiServer, http: aiohttp.ClientSession
 ) -> None:

@@ -92,6 +92,7 @@ class MemoryTransport:
     def __init__(self, server: MemoryApiServer, *, token: str | None, user_agent: str) -> None:
         self._server = server
         self._token = token
+        self._newest = server.token
         self._user_agent = user_agent
         self._open: set[MemoryResponse] = set()
         self._closed = False
@@ -109,7 +110,9 @@ class MemoryTransport:
             raise ConnectFailed(f"{request.what}: {self.server} refuses connections")
         headers = {name.lower(): value for name, value in request.headers.items()}
         headers.setdefault("user-agent", self._user_agent)
-        token = self._token if self._token is not None else self._server.token
+        # A client goes on with the token it has, also when that is good no more: 401, not an anonymous 403.
+        self._newest = self._server.token or self._newest
+        token = self._token if self._token is not None else self._newest
         if token is not None:
             headers.setdefault("authorization", f"Bearer {token}")
         query: dict[str, str] = {}
