@@ -1,6 +1,6 @@
 """What Go's standard library says of texts that it cannot read: the words reach clients in `Status` messages.
 
-The texts follow `strconv`, `encoding/json` and `encoding/base64`.
+The texts follow `strconv`, `time`, `encoding/json` and `encoding/base64`.
 """
 
 from __future__ import annotations
@@ -83,44 +83,61 @@ def parse_bool(text: str) -> bool:
     return text != "0" and text.lower() != "false"
 
 
-# --- base64 ------------------------------------------------------------------------------------------
+# --- durations ---------------------------------------------------------------------------------------
 
-_UNITS: Final = {
+_NANOSECONDS: Final = {
     "ns": 1,
     "us": 10**3,
-    "µs": 10**3,
-    "μs": 10**3,
+    "\u00b5s": 10**3,  # the micro sign
+    "\u03bcs": 10**3,  # the Greek letter
     "ms": 10**6,
     "s": 10**9,
     "m": 60 * 10**9,
     "h": 3600 * 10**9,
 }
-_TERM: Final = re.compile(r"([0-9]*)(?:\.([0-9]*))?([^0-9.]*)")
+_NUMBER_AND_UNIT: Final = re.compile(r"(?P<whole>[0-9]*)(?:\.(?P<part>[0-9]*))?(?P<unit>[^.0-9]*)", re.DOTALL)
 
 
 def duration_fault(text: str) -> str:
-    """Why `time.ParseDuration` does not take *text*; "" where it does, or where there is no text."""
-    rest = text[1:] if text[:1] in ("-", "+") else text
-    if not text or rest == "0":
+    """What `time.ParseDuration` says of *text* where it is none, and nothing where it is one: `1h2m3.5s`."""
+    negative = text.startswith("-")
+    rest = text[1:] if text[:1] in ("+", "-") else text
+    if rest == "0":
         return ""
-    invalid = f"time: invalid duration {quote(text)}"
-    total = 0
-    while term := _TERM.match(rest):
-        whole, part, unit = term.groups()
-        if not (whole or part):
-            return invalid
+    bad, total = f"time: invalid duration {_time_quote(text)}", 0
+    if not rest:
+        return bad
+    while rest:
+        found = _NUMBER_AND_UNIT.match(rest)
+        if found is None or not (found["whole"] or found["part"]):
+            return bad
+        unit = found["unit"]
+        whole = int(found["whole"] or 0) if len(found["whole"].lstrip("0")) <= 19 else 1 << 64
+        if whole > 1 << 63:
+            return bad
         if not unit:
-            return f"time: missing unit in duration {quote(text)}"
-        if unit not in _UNITS:
-            return f"time: unknown unit {quote(unit)} in duration {quote(text)}"
-        total += int(whole or "0") * _UNITS[unit] if len(whole) < 20 else 1 << 63
-        if total > (1 << 63) - (not text.startswith("-")):
-            return invalid
-        rest = rest[term.end() :]
-        if not rest:
-            return ""
-    return invalid
+            return f"time: missing unit in duration {_time_quote(text)}"
+        if unit not in _NANOSECONDS:
+            return f"time: unknown unit {_time_quote(unit)} in duration {_time_quote(text)}"
+        total += whole * _NANOSECONDS[unit]
+        part = (found["part"] or "")[:18]
+        total += int(part or 0) * _NANOSECONDS[unit] // 10 ** len(part)
+        if total > 1 << 63:
+            return bad
+        rest = rest[found.end() :]
+    return bad if total == 1 << 63 and not negative else ""
 
+
+def _time_quote(text: str) -> str:
+    """*text* as the package `time` quotes it: byte by byte where it is no plain ASCII."""
+    shown = (
+        f"\\{chr(byte)}" if byte in b'"\\' else chr(byte) if 0x20 <= byte < 0x80 else f"\\x{byte:02x}"
+        for byte in text.encode("utf-8", "surrogateescape")
+    )
+    return f'"{"".join(shown)}"'
+
+
+# --- base64 ------------------------------------------------------------------------------------------
 
 _URL_ALPHABET: Final = re.compile(rb"[A-Za-z0-9_-]*")
 

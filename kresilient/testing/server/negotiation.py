@@ -8,10 +8,11 @@ from typing import Final, Literal
 import msgspec
 
 from .forms import Form, MetadataForm, ObjectForm
+from .go_words import quote
 from .kinds import ApiResource
 from .media_ranges import media_ranges
 from .requests import Call
-from .statuses import Refused, not_acceptable, not_emulated
+from .statuses import Refused, bad_request, not_acceptable, not_emulated
 from .table import TableForm
 
 __all__ = ["Shape", "accepts_gzip", "negotiated", "pretty", "wants_pretty"]
@@ -29,8 +30,8 @@ Shape = Literal["object", "list", "watch"]
 def negotiated(call: Call, resource: ApiResource, shape: Shape, *, now: Callable[[], float]) -> Form:
     """The form that the client likes best among those there are.
 
-    Raises `Refused`: 406 where it likes none, 501 where it takes only what the real server can send and this
-    one cannot.
+    Raises `Refused`: 400 for a table of what there is not, 406 where it likes none, 501 where it takes only
+    what the real server can send and this one cannot.
     """
     others = False
     for accepted in media_ranges(call.headers.get("accept", "")):
@@ -50,10 +51,18 @@ def negotiated(call: Call, resource: ApiResource, shape: Shape, *, now: Callable
                 raise _misshapen(kind, resource, shape)
             return MetadataForm(resource)
         if kind == "Table":
-            return TableForm(resource, now=now, include=call.query.get("includeObject") or "Metadata")
+            return TableForm(resource, now=now, include=_included(call.query.get("includeObject", "")))
     if others:
         raise not_emulated("answers in YAML, CBOR, protobuf or meta.k8s.io/v1beta1: accept application/json")
     raise not_acceptable()
+
+
+def _included(asked: str) -> str:
+    """What of each object a table carries along. Raises `Refused`: 400 for what there is not."""
+    if asked not in ("", "Metadata", "Object", "None"):
+        said = f"includeObject: Invalid value: {quote(asked)}: must be 'Metadata', 'Object', 'None', or empty"
+        raise bad_request(f"Unable to convert to Table as requested: {said}")
+    return asked or "Metadata"
 
 
 def _misshapen(kind: str, resource: ApiResource, shape: Shape) -> Refused:

@@ -26,6 +26,7 @@ from .epoch import TICK, Epoch, Reset, until
 from .faults import Faults
 from .faults.effect import Exchange, Pieces
 from .faults.met import Met
+from .go_words import duration_fault
 from .inflight import Inflight, kind_of
 from .journal import Journal
 from .manifests import add_manifests, load_manifests
@@ -35,8 +36,9 @@ from .requests import Call, RequestInfo, RequestRecord
 from .routes import Routes
 from .snapshot import dump, parse, write
 from .state import ApiState
-from .statuses import too_many_requests, unauthorized
+from .statuses import bad_request, too_many_requests, unauthorized
 from .storage import Stored
+from .subresources import CONNECTS
 from .summary import summary
 from .writing import Write
 
@@ -531,6 +533,10 @@ class ApiServer:
         return answer
 
     def _answered(self, call: Call, record: RequestRecord, met: Met, *, full: bool) -> Answer:
+        long_running = record.verb == "watch" or record.info.subresource in CONNECTS
+        if not long_running and (fault := duration_fault(call.query.get("timeout") or "0")):
+            # Before anybody asks who it is: the filter for deadlines stands outside of that.
+            return Answer.refused(bad_request(f"invalid timeout specified in the request URL - {fault}"))
         caller = self.access.identify(call)
         if full and caller.user is not None:
             self.metrics.rejected(record)

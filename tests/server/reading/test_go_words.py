@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from kresilient.testing.server.go_words import json_fault, parse_bool, parse_int, parse_uint, quote
+from kresilient.testing.server.go_words import (
+    duration_fault,
+    json_fault,
+    parse_bool,
+    parse_int,
+    parse_uint,
+    quote,
+)
 from kresilient.testing.server.negotiation import accepts_gzip
 
 
@@ -20,6 +27,33 @@ from kresilient.testing.server.negotiation import accepts_gzip
 )
 def test_a_text_is_quoted(text: str, quoted: str) -> None:
     assert quote(text) == quoted
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        *(
+            (good, "")
+            for good in ("0", "-0", "5s", "1h2m3.5s", ".5s", "1.s", "+1us", "1\u00b5s", "-5m", "010ns")
+        ),
+        ("9223372036854775807ns", ""),
+        ("-9223372036854775808ns", ""),
+        ("9223372036854775808ns", 'time: invalid duration "9223372036854775808ns"'),
+        ("9" * 5000 + "s", f'time: invalid duration "{"9" * 5000}s"'),
+        ("2562048h", 'time: invalid duration "2562048h"'),
+        ("", 'time: invalid duration ""'),
+        ("-", 'time: invalid duration "-"'),
+        ("abc", 'time: invalid duration "abc"'),
+        (".s", 'time: invalid duration ".s"'),
+        ("5", 'time: missing unit in duration "5"'),
+        ("5m3", 'time: missing unit in duration "5m3"'),
+        ("10sec", 'time: unknown unit "sec" in duration "10sec"'),
+        ("1s 2s", 'time: unknown unit "s " in duration "1s 2s"'),
+        ('5\u00fc"', r'time: unknown unit "\xc3\xbc\"" in duration "5\xc3\xbc\""'),
+    ],
+)
+def test_a_duration_is_read_as_go_reads_it(text: str, fault: str) -> None:
+    assert duration_fault(text) == fault
 
 
 @pytest.mark.parametrize(

@@ -323,6 +323,29 @@ async def test_a_number_that_is_none_is_refused(
     assert await refusal(server, CONFIGMAPS, **query) == (400, "BadRequest", message)
 
 
+@pytest.mark.parametrize("path", [CONFIGMAPS, f"{CONFIGMAPS}/none", "/version", "/nowhere"])
+async def test_a_timeout_that_is_no_duration_is_refused_whatever_is_asked_for(
+    server: MemoryApiServer, path: str
+) -> None:
+    said = 'invalid timeout specified in the request URL - time: missing unit in duration "5"'
+    assert await refusal(server, path, timeout="5") == (400, "BadRequest", said)
+    assert (await raw(server, path, timeout="5s"))[0] == (await raw(server, path, timeout=""))[0] != 400
+
+
+async def test_of_a_watch_the_timeout_is_not_looked_at(server: MemoryApiServer) -> None:
+    assert await raw(server, CONFIGMAPS, watch=1, timeoutSeconds=1, timeout="soon") == (200, b"")
+
+
+async def test_a_table_of_what_there_is_not_is_refused(server: MemoryApiServer) -> None:
+    table = "application/json;as=Table;v=v1;g=meta.k8s.io"
+    status, body = await ask(server, CONFIGMAPS, accept=table, includeObject="All")
+    assert (status, body["message"]) == (
+        400,
+        "Unable to convert to Table as requested: includeObject: Invalid value: "
+        "\"All\": must be 'Metadata', 'Object', 'None', or empty",
+    )
+
+
 async def test_a_limit_below_one_is_none(server: MemoryApiServer) -> None:
     make(server, 3)
     for limit in (-1, 0, 9223372036854775807):
