@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -290,8 +291,8 @@ async def test_threads_may_read_while_the_loop_changes_the_cache(world: World) -
             for number in range(0, 100, 2):
                 world.server.delete("v1/pods", f"default/p{number:03}")
                 world.server.create("v1/pods", pod(f"q{number:03}"))
-                await asyncio.sleep(0.01)
-            await world.until(lambda: "default/q098" in pods)
+                # One change after the other, so that the thread reads while each is taken in.
+                await world.until(partial(pods.__contains__, f"default/q{number:03}"))
         finally:
             over.set()
             thread.join()
