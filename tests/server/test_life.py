@@ -36,7 +36,7 @@ async def test_a_kill_that_meets_a_start_leaves_it_dead_or_alive(server: FakeApi
     await turns(after)
     await server.kill()
     await starting
-    listens = server._listener is not None
+    listens = server._port.listens
     assert server.runs == listens, "what says that it runs can be asked"
     if not server.runs:
         await server.start()
@@ -72,7 +72,7 @@ async def test_an_end_that_is_cancelled_leaves_nothing_open(
             await asyncio.wait_for(connections.closed(0), 5)
         assert not connections._open
         assert not server.runs
-        assert (server._bound is not None) == (end == "kill")
+        assert server._port.held == (end == "kill")
         if end == "close":
             with pytest.raises(OSError, match="is closed"):
                 server.create("v1/configmaps", {"metadata": {"name": "a"}})
