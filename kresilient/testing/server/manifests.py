@@ -14,7 +14,7 @@ from .snapshot import API_VERSION as SNAPSHOT
 from .statuses import Refused
 
 if TYPE_CHECKING:
-    from .server import ApiServer
+    from .tracker import ObjectTracker
 
 __all__ = ["add_manifests", "load_manifests", "read_manifests"]
 
@@ -40,7 +40,7 @@ def read_manifests(path: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield from _objects(f"{path}, document {number}", document)
 
 
-def load_manifests(server: ApiServer, paths: Iterable[str | Path]) -> list[str]:
+def load_manifests(server: ObjectTracker, paths: Iterable[str | Path]) -> list[str]:
     """Store every object of the files *paths*, status and all; definitions and namespaces go in first.
 
     An object that is there already is replaced. Returns what was stored, as `"v1/pods default/web-0"`.
@@ -49,7 +49,7 @@ def load_manifests(server: ApiServer, paths: Iterable[str | Path]) -> list[str]:
     return _store_all(server, [entry for path in paths for entry in read_manifests(path)])
 
 
-def add_manifests(server: ApiServer, manifests: Iterable[Mapping[str, Any]]) -> list[str]:
+def add_manifests(server: ObjectTracker, manifests: Iterable[Mapping[str, Any]]) -> list[str]:
     """Store objects in plain data, Lists taken apart, as `load_manifests` stores those of a file."""
     return _store_all(
         server,
@@ -57,7 +57,7 @@ def add_manifests(server: ApiServer, manifests: Iterable[Mapping[str, Any]]) -> 
     )
 
 
-def _store_all(server: ApiServer, found: list[tuple[str, dict[str, Any]]]) -> list[str]:
+def _store_all(server: ObjectTracker, found: list[tuple[str, dict[str, Any]]]) -> list[str]:
     found.sort(key=lambda entry: entry[1]["kind"] not in _FIRST)
     return [_store(server, where, manifest) for where, manifest in found]
 
@@ -80,7 +80,7 @@ def _objects(where: str, document: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     yield where, document
 
 
-def _store(server: ApiServer, where: str, manifest: Mapping[str, Any]) -> str:
+def _store(server: ObjectTracker, where: str, manifest: Mapping[str, Any]) -> str:
     api_version, kind = str(manifest["apiVersion"]), str(manifest["kind"])
     resource = _resource(server, api_version, kind)
     if resource is None:
@@ -103,6 +103,6 @@ def _store(server: ApiServer, where: str, manifest: Mapping[str, Any]) -> str:
     return f"{resource} {join_key(namespace, stored['metadata']['name'])}"
 
 
-def _resource(server: ApiServer, api_version: str, kind: str) -> ApiResource | None:
+def _resource(server: ObjectTracker, api_version: str, kind: str) -> ApiResource | None:
     served = server.state.resources
     return next((one for one in served if one.api_version == api_version and one.kind == kind), None)

@@ -13,8 +13,9 @@ from kresilient.api.errors import ConnectFailed, ConnectionLost, LifecycleError
 from kresilient.transport.base import Request
 
 from .epoch import Reset
+from .handler_chain import Reply
 from .requests import Call
-from .server import ApiServer, Reply
+from .server import ApiServer
 
 __all__ = ["MemoryApiServer", "MemoryTransport"]
 

@@ -11,8 +11,8 @@ from typing import Final
 from aiohttp import HttpVersion11, web
 
 from ..epoch import Reset
+from ..handler_chain import Reply
 from ..negotiation import accepts_gzip
-from ..server import Reply
 from .connections import reset
 
 __all__ = ["aborted", "closing", "send"]
