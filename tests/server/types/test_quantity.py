@@ -1,4 +1,5 @@
-"""Quantities: the forms of the API convention, and the bounds of `resource.Quantity`."""
+"""Quantities: the forms, bounds and oddities of `k8s.io/apimachinery/pkg/api/resource` (`quantity.go`,
+`suffix.go`, `amount.go`)."""
 
 from __future__ import annotations
 
@@ -8,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kresilient.testing.server.types.decode import decoded
 from kresilient.testing.server.types.quantity import QuantityError, canonical, value
+from kresilient.testing.server.types.schema import builtin_types
 
 
 @pytest.mark.parametrize(
@@ -31,7 +34,29 @@ from kresilient.testing.server.types.quantity import QuantityError, canonical, v
         ("1200e4", "12e6"),
         ("1E", "1E"),
         ("-500m", "-500m"),
-        ("+1", "1"),
+        ("+1", "+1"),
+        ("1.500", "1.500"),
+        ("12.345k", "12.345k"),
+        ("1.50", "1500m"),
+        ("1.000", "1"),
+        ("005", "005"),
+        ("1e+3", "1e+3"),
+        ("10e2", "1e3"),
+        ("1025.5Ki", "1050112"),
+        ("1.1Ki", "1126400m"),
+        ("0.1Ki", "102400m"),
+        ("-0.0000000001", "-1n"),
+        ("1e-2000000000", "1e-9"),
+        ("10E", "10E"),
+        ("9223372036854775808", "9223372036854775808"),
+        ("16Ei", "9223372036854775807"),
+        ("-16Ei", "-9223372036854775807"),
+        ("1000000000000000000000", "1"),
+        ("1e1000000000", "10e999999999"),
+        ("k", "0"),
+        ("Mi", "0"),
+        ("-", "0"),
+        (".", "0"),
         ("0.0000000001", "1n"),
         (2, "2"),
         (0.25, "250m"),
@@ -41,15 +66,31 @@ def test_the_one_form(text: str | float, written: str) -> None:
     assert canonical(text) == written
 
 
-@pytest.mark.parametrize("text", ["", "one", "1 Gi", "1gi", "1KI", "--1", "1e", "Mi", "1.2.3", "٣"])
-def test_what_is_no_quantity_is_refused(text: str) -> None:
+@pytest.mark.parametrize("text", ["", "one", "1 Gi", "1gi", "1KI", "1.2.3", "٣", "1e5.5", " 1"])
+def test_what_has_another_form_is_refused(text: str) -> None:
     with pytest.raises(QuantityError, match="must match the regular expression"):
         canonical(text)
 
 
-def test_what_is_too_large_is_cut() -> None:
-    assert canonical("10E") == "9223372036854775807"
-    assert canonical("1e1000000000") == "9223372036854775807"
+@pytest.mark.parametrize("text", ["--1", "1e", "1K", "1mi", "1m5", "1-5", "1i", "1Ei5", "1e" + "9" * 5000])
+def test_a_suffix_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(QuantityError, match="unable to parse quantity's suffix"):
+        canonical(text)
+
+
+def test_numbers_of_any_length_are_read() -> None:
+    assert canonical("1" * 5000) == "1" * 5000
+    assert canonical("0." + "1" * 5000) == "111111112n"
+    assert canonical("9" * 5000 + "Ki") == "9223372036854775807"
+
+
+@pytest.mark.parametrize(
+    ("given_", "written"), [("100u", "1m"), ("1500000u", "1500m"), ("1.500", "1.500"), ("1.2345", "1235m")]
+)
+def test_an_amount_of_a_resource_is_no_finer_than_a_thousandth(given_: str, written: str) -> None:
+    """`SetDefaults_ResourceList` in `pkg/apis/core/v1/defaults.go`."""
+    pods = builtin_types()["io.k8s.api.core.v1.ResourceRequirements"]
+    assert decoded(pods, {"limits": {"cpu": given_}}) == {"limits": {"cpu": written}}
 
 
 @given(

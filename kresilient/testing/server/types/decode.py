@@ -15,7 +15,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from .quantity import QuantityError, canonical
+from .quantity import MILLI, QuantityError, canonical
 from .schema import Field, List, Map, Scalar, Struct, Type, builtin_types
 
 __all__ = ["DecodeFault", "decoded"]
@@ -106,6 +106,8 @@ def _value(kind: Type, value: Any, path: str, context: _Context) -> Any:
     if not isinstance(value, dict):
         raise context.fault(value, _go_type(kind))
     element = kind.element
+    if element == _AMOUNT:
+        return {key: _resource_amount(value[key], context) for key in sorted(value)}
     return {
         key: _zero_of(element)
         if value[key] is None
@@ -205,13 +207,16 @@ def _time(*, micro: bool) -> Callable[[Any, _Context], str | None]:
     return time
 
 
-def _quantity(value: Any, context: _Context) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise DecodeFault(str(QuantityError("unable to parse quantity's suffix")))
+def _quantity(value: Any, context: _Context, **how: Any) -> str:
     try:
-        return canonical(value)
+        return canonical(value.strip() if isinstance(value, str) else value, **how)
     except QuantityError as error:
         raise DecodeFault(str(error)) from None
+
+
+def _resource_amount(value: Any, context: _Context) -> str:
+    """An amount of a `ResourceList`: by its defaults no finer than a thousandth."""
+    return "0" if value is None else _quantity(value, context, finest=MILLI)
 
 
 def _int_or_string(value: Any, context: _Context) -> int | str:
@@ -236,6 +241,7 @@ def _schema_or(value: Any, context: _Context) -> Any:
     return value
 
 
+_AMOUNT: Final = Scalar("Quantity")
 _SCHEMA_PROPS: Final = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
 _SCALARS: Final[dict[str, Callable[[Any, _Context], Any]]] = {
     "string": _string,
