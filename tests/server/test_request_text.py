@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from kresilient.testing.server.repeated import repeated_fields
 from kresilient.testing.server.request_text import DEEPEST, Unreadable, read_json, read_yaml
 
 
@@ -21,6 +22,32 @@ def test_json_may_be_as_deep_as_the_limit() -> None:
 
 def test_brackets_in_text_are_no_depth() -> None:
     assert read_json(b'["' + b"[" * 1000 + b'"]') == ["[" * 1000]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b'"a\\ud800b"', "a\ufffdb"),
+        (b'"\\ud83d\\ude00\\udc00"', "\U0001f600\ufffd"),
+        (b'{"\\ud800": 1}', {"\ufffd": 1}),
+        (b'"a\xe4\xbd"', "a\ufffd\ufffd"),
+    ],
+)
+def test_what_is_no_character_is_replaced(text: bytes, value: object) -> None:
+    """`unquote` in `encoding/json`: half of a surrogate pair, and each byte that is no UTF-8."""
+    assert read_json(text) == value
+
+
+@pytest.mark.parametrize(
+    "text", [b'"\\ud8"', b'["\\ud800"', b'[NaN, "\xff"]', b'["\\ud800", 1e999]', b'"\xff\n"']
+)
+def test_what_is_no_json_stays_unreadable(text: bytes) -> None:
+    with pytest.raises(Unreadable):
+        read_json(text)
+
+
+def test_keys_that_are_replaced_alike_are_one_field() -> None:
+    assert repeated_fields(b'{"a": {"\\ud800": 1, "\\udfff": 2, "\xff": 3}}') == ["a.\ufffd", "a.\ufffd"]
 
 
 @pytest.mark.parametrize(

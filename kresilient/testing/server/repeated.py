@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .request_text import as_text, replaced
+
 __all__ = ["repeated_fields"]
 
 
@@ -14,6 +16,8 @@ def repeated_fields(text: bytes) -> list[str]:
     kept: list[Any] = []  # an id is one object's only while that lives
 
     def made(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if not valid:
+            pairs = [(replaced(key), value) for key, value in pairs]
         obj = dict(pairs)
         if len(obj) == len(pairs) and not found:  # as nearly always
             return obj
@@ -29,7 +33,9 @@ def repeated_fields(text: bytes) -> list[str]:
             kept.append(obj)
         return obj
 
-    return [path.removeprefix(".") for path in _within(json.loads(text, object_pairs_hook=made), found)]
+    plain = as_text(text)
+    valid = "\\u" not in plain and replaced(plain) == plain
+    return [path.removeprefix(".") for path in _within(json.loads(plain, object_pairs_hook=made), found)]
 
 
 def _within(value: Any, found: dict[int, list[str]]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from datetime import date
@@ -11,7 +12,7 @@ import msgspec
 
 from . import wire
 
-__all__ = ["DEEPEST", "Unreadable", "read_json", "read_yaml", "too_deep"]
+__all__ = ["DEEPEST", "Unreadable", "as_text", "read_json", "read_yaml", "replaced", "too_deep"]
 
 DEEPEST: Final = 100
 """How deep lists and objects may lie in each other; `encoding/json` goes to 10,000, which Python cannot."""
@@ -29,10 +30,34 @@ def read_json(text: bytes) -> Any:
     try:
         value = wire.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Unreadable(str(error)) from None
+        value = _replaced_json(text, error)
     if text.count(b"{") + text.count(b"[") > DEEPEST and too_deep(value):
         raise Unreadable("exceeded max depth")
     return value
+
+
+def _replaced_json(text: bytes, fault: Exception) -> Any:
+    """*text*, which a strict decoder refuses, with what is no character replaced, as `encoding/json` does."""
+    try:
+        return _plain(json.loads(as_text(text), parse_constant=_no_constant))
+    except ValueError:
+        raise Unreadable(str(fault)) from None
+    except RecursionError:
+        raise Unreadable("exceeded max depth") from None
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(name)
+
+
+def as_text(data: bytes) -> str:
+    """*data* decoded, with half a surrogate pair for every byte that is no UTF-8: see `replaced`."""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def replaced(text: str) -> str:
+    """*text* with U+FFFD for each half of a surrogate pair that stands alone, as Go has it."""
+    return _SURROGATES.sub("\ufffd", text)
 
 
 def read_yaml(text: bytes) -> Any:
@@ -77,7 +102,7 @@ def _within(value: Any) -> Iterable[Any]:
 def _plain(value: Any) -> Any:
     match value:
         case str():
-            return _SURROGATES.sub("\ufffd", value)  # as `encoding/json` has half of a pair
+            return replaced(value)
         case dict():
             return {_key(key): _plain(one) for key, one in value.items()}
         case list():
@@ -96,7 +121,7 @@ def _plain(value: Any) -> Any:
 def _key(key: Any) -> str:
     match key:
         case str():
-            return _SURROGATES.sub("\ufffd", key)
+            return replaced(key)
         case bool():
             return "true" if key else "false"
         case int() | float():
