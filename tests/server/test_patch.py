@@ -178,7 +178,16 @@ def test_strategic_merge_of_lists(spec: Any, patch: Any, expected: Any) -> None:
     ("patch", "code", "words"),
     [
         ({"containers": [{"image": "x"}]}, 500, "does not contain declared merge key: name"),
-        ({"nodeSelector": {"$patch": "explode"}}, 400, "unknown patch type found: explode"),
+        (
+            {"nodeSelector": {"$patch": "explode", "b": 1}},
+            500,
+            r"^unknown patch type: explode in map: map\[\$patch:explode b:1\]$",
+        ),
+        ({"nodeSelector": {"$patch": 1}}, 500, r"unknown patch type: %!s\(int64=1\) in map: "),
+        ({"nodeSelector": {"$patch": None}}, 500, r"unknown patch type: %!s\(<nil>\) in map: "),
+        ({"containers": [{"name": "c", "$patch": "explode"}]}, 500, "unknown patch type: explode in map: "),
+        ({"containers": [{"name": "c", "$patch": "merge"}]}, 500, "merging lists cannot yet be specified"),
+        ({"containers": [{"$patch": "replace"}, {"image": "i"}]}, 500, "declared merge key: name"),
         (
             {"containers": [{"x": {"b": [1, None], "a": True}}]},
             500,
@@ -186,14 +195,56 @@ def test_strategic_merge_of_lists(spec: Any, patch: Any, expected: Any) -> None:
         ),
         ({"containers": ["c"]}, 500, "list element types are not identical: "),
         ({"containers": [["c"]]}, 422, "due to an error in our request"),
-        ({"$retainKeys": ["volumes"], "nodeName": "n"}, 422, "due to an error in our request"),
-        ({"$setElementOrder/containers": 1}, 400, "invalid patch format of setElementOrder list"),
+        ({"$retainKeys": ["volumes"], "nodeName": "n"}, 400, "invalid patch format of retainKeys"),
+        ({"$retainKeys": None}, 400, "invalid patch format of retainKeys"),
+        ({"$deleteFromPrimitiveListcontainers": ["c"]}, 400, "invalid patch format of primitive list"),
+        ({"$setElementOrder": []}, 400, "invalid patch format of setElementOrder list"),
+        (
+            {"$setElementOrder/containers": 1},
+            500,
+            r"^expected a \[\]interface \{\}, but received a int64$",
+        ),
+        (
+            {"$setElementOrder/bogus": []},
+            500,
+            '^unable to find api field in struct PodSpec for the json field "bogus"$',
+        ),
+        (
+            {"$setElementOrder/containers": [{"name": "c"}], "containers": [{"name": "d"}]},
+            500,
+            r"^the order in patch list:\n\[map\[name:d\]\]\n doesn't match \$setElementOrder list:\n",
+        ),
+        ({"$setElementOrder/volumes": [], "volumes": []}, 500, r"no elements in any of the given slices: "),
     ],
 )
 def test_a_strategic_patch_of_a_wrong_form_is_refused(patch: Any, code: int, words: str) -> None:
     with pytest.raises(Refused, match=words) as refused:
         patched({"containers": [{"name": "c"}], "nodeSelector": {"a": "1"}}, {"spec": patch}, "strategic")
     assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("patch", "expected"),
+    [
+        pytest.param({"$deleteFromPrimitiveList/args": 1}, ["a", "b"], id="what is no list deletes nothing"),
+        pytest.param({"$deleteFromPrimitiveList/args": None}, None, id="null deletes the list"),
+        pytest.param(
+            {"$deleteFromPrimitiveList/args": ["a"]}, ["a"], id="a list that is replaced is replaced"
+        ),
+        pytest.param({"args": [{"$patch": "delete"}, "c"]}, [{"$patch": "delete"}, "c"], id="taken as it is"),
+        pytest.param({"args": {"$patch": "delete"}}, None, id="a directive is no value"),
+        pytest.param(
+            {"$retainKeys": ["name", "args"], "$setElementOrder/env": [], "args": ["c"]},
+            ["c"],
+            id="directives need not be retained",
+        ),
+    ],
+)
+def test_odd_directives_do_what_the_server_makes_of_them(patch: Any, expected: Any) -> None:
+    """`mergeMap` and `removeDirectives` of `apimachinery/pkg/util/strategicpatch/patch.go`."""
+    containers = {"containers": [{"name": "c", "args": ["a", "b"]}]}
+    made = patched(containers, {"spec": {"containers": [{"name": "c", **patch}]}}, "strategic")
+    assert made["containers"][0].get("args") == expected
 
 
 @pytest.mark.parametrize("operations", [[1], [None], [[]], {}, "a"])
