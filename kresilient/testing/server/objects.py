@@ -23,19 +23,21 @@ from .kinds import ApiResource
 from .ownership import managed as ownership
 from .ownership.fieldset import FieldSet
 from .ownership.managed import Manager, Managers, written_like
-from .ownership.typed import TypedFault, check
+from .ownership.typed import TypedFault
 from .statuses import Cause, Refused, bad_request, conflict, internal, invalid, unpatchable
 from .storage import Stored
 from .types.decode import DecodeFault, decoded
 from .types.schema import builtin_types
+from .types.untyped import untyped
 from .writing import Write
 
 __all__ = [
-    "apply_config",
     "empty_object",
     "encode_ordered",
+    "managers_of",
     "name_fault",
     "new_object",
+    "not_written_by",
     "read_object",
     "same_uid",
     "stored_form",
@@ -137,7 +139,9 @@ def read_object(
     if write.validation != "Ignore":
         write.warnings += faults
     if resource.custom:
-        return read
+        return {**untyped(read), "metadata": read["metadata"]} if "metadata" in read else untyped(read)
+    if (obj.get("metadata") or {}).get("managedFields") == []:
+        read.setdefault("metadata", {})["managedFields"] = []  # says that nobody is to own anything
     before = wire.encode(read)
     default(resource, read)
     return read if wire.encode(read) == before else ordered(resource, read)
@@ -337,7 +341,7 @@ def updated(
         changed["spec"] = obj.get("spec") or {}
     if not write.trusted:
         check_update(resource, old, changed, subresource=subresource)
-    desired = _body(resource, changed) != _body(resource, old)
+    desired = not wire.same(_body(resource, changed), _body(resource, old))
     if resource.has_generation and (desired or strategy.annotations_count(resource, before, metadata)):
         metadata["generation"] = before.get("generation", 0) + 1
     return changed
@@ -368,57 +372,6 @@ def _approved(old: Mapping[str, Any], obj: Mapping[str, Any], now: float) -> dic
     return ({"conditions": conditions} if conditions else {}) | status
 
 
-def apply_config(
-    resource: ApiResource,
-    key: str,
-    live: Mapping[str, Any],
-    config: Any,
-    *,
-    subresource: str,
-    now: float,
-    write: Write,
-) -> tuple[dict[str, Any], Managers]:
-    """What *live* becomes when the write's manager applies *config*, and who owns what then.
-
-    Raises `Refused`: 400 for what is no configuration of this object, 409 for a conflict, 500 for one that
-    the type does not allow.
-    """
-    if not isinstance(config, dict):
-        raise bad_request("error decoding YAML: not an object")
-    metadata = config.get("metadata")
-    if isinstance(metadata, dict) and metadata.get("managedFields"):
-        raise bad_request("metadata.managedFields must be nil")
-    name = metadata.get("name") if isinstance(metadata, dict) else None
-    if name and name != key.rpartition("/")[2]:
-        raise bad_request(
-            f"the name of the object ({name}) does not match the name on the URL ({key.rpartition('/')[2]})"
-        )
-    for field, expected in (("apiVersion", resource.api_version), ("kind", resource.kind)):
-        if config.get(field) != expected:
-            raise bad_request(
-                f"{field} of the applied configuration is {config.get(field)!r} and has to be {expected!r}"
-            )
-    version = resource.api_version if resource.group else f"/{resource.version}"
-    where = f"({key}; {version}, Kind={resource.kind})"
-    if faults := [str(fault) for fault in check(resource.type, config)]:
-        said = faults[0] if len(faults) == 1 else "errors:\n" + "".join(f"  {one}\n" for one in faults)
-        raise internal(f"failed to create typed patch object {where}: {said}")
-    try:
-        return ownership.applied(
-            resource.type,
-            live,
-            config,
-            managers_of(live.get("metadata") or {}),
-            manager=Manager(write.manager, "Apply", "", subresource),
-            api_version=resource.api_version,
-            ignored=not_written_by(resource, subresource),
-            force=write.force,
-            time="" if subresource == "scale" else timestamp(now),
-        )
-    except TypedFault as fault:
-        raise internal(f"failed to create typed live object {where}: {fault}") from None
-
-
 def _managers_after(
     resource: ApiResource,
     old: Mapping[str, Any],
@@ -427,12 +380,19 @@ def _managers_after(
     now: float,
     write: Write,
 ) -> Managers:
-    """Who owns what after an update. A request that says nothing of owners leaves them; one with a single
-    empty entry clears them."""
-    said = (obj.get("metadata") or {}).get("managedFields")
-    if said == [{}]:
-        return Managers()
-    managers = managers_of(obj.get("metadata") or {}) or managers_of(old["metadata"])
+    """Who owns what after an update. A request that says nothing of owners leaves them; one with an empty
+    list or a single empty entry clears them, and from then on nobody is noted until somebody applies.
+
+    See `pkg/util/managedfields/internal/fieldmanager.go` and `skipnonapplied.go` of `k8s.io/apimachinery`.
+    """
+    managers = managers_of(old["metadata"])
+    if subresource in ("", "all"):  # what a request to another subresource says of owners does not count
+        said = (obj.get("metadata") or {}).get("managedFields")
+        if said is not None and said in ([], [{}]):
+            return Managers()
+        managers = managers_of(obj.get("metadata") or {}) or managers
+    if not managers:
+        return managers
     return _owners(
         resource.type,
         old,

@@ -17,10 +17,11 @@ from typing import Any
 
 from kresilient.api.resources import Resource, join_key, split_key
 
-from . import deletion
+from . import deletion, wire
 from . import namespaces as namespace_rules
 from . import patch as patches
 from . import scale as scales
+from .applying import applied as apply_configuration
 from .binding import bind
 from .controllers import Controllers
 from .definitions import DEFINITIONS, Definitions
@@ -32,7 +33,6 @@ from .kinds import ApiResource, Registry
 from .listing import ListOptions, Page, read_page
 from .namespaces import NAMESPACES
 from .objects import (
-    apply_config,
     empty_object,
     encode_ordered,
     new_object,
@@ -363,7 +363,7 @@ class ApiState:
         if subresource == "scale":
             assert old is not None
             config = scales.config(resource, config)
-        result, managers = apply_config(
+        result, managers = apply_configuration(
             resource, key, live, config, subresource=subresource, now=self.now(), write=write
         )
         read = read_object(resource, result, write)
@@ -625,7 +625,7 @@ class ApiState:
         """Store *obj* in place of *old*, unless it is the same."""
         form = stored_form(resource, obj)
         same = _stored(resource, old.key, old.version, form)
-        if same.item == old.item or same.decode() == old.decode():
+        if same.item == old.item or wire.same(same.decode(), old.decode()):
             return old
         return same if dry_run else self._put(resource, old.key, form)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["decode", "encode", "encode_sorted"]
+__all__ = ["decode", "encode", "encode_sorted", "same"]
 
 _encoder = msgspec.json.Encoder()
 _sorting = msgspec.json.Encoder(order="sorted")
@@ -37,6 +37,24 @@ def encode(value: Any) -> bytes:
 def encode_sorted(value: Any) -> bytes:
     """The same with the keys of every object sorted, as Go writes maps (and so custom resources)."""
     return _escaped(_sorting.encode(value))
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are the same to a client: equal, and of equal types all the way, so that `true` is
+    not 1. Numbers count by what they amount to, as `structured-merge-diff` has it."""
+    if one is other:
+        return True
+    # Values that Python takes for different are; of equal ones nearly all have equal bytes.
+    return bool(one == other) and (_sorting.encode(one) == _sorting.encode(other) or _alike(one, other))
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Whether equal values are of equal types."""
+    if isinstance(one, dict):
+        return all(_alike(value, other[key]) for key, value in one.items())
+    if isinstance(one, list):
+        return all(map(_alike, one, other))
+    return isinstance(one, bool) == isinstance(other, bool)
 
 
 def _escaped(data: bytes) -> bytes:

@@ -254,7 +254,10 @@ def test_scaling_takes_the_replicas_from_who_applied_them(state: ApiState, deplo
             "the name of the object (b) does not match the name on the URL (a)",
         ),
         ({"metadata": {"name": "a", "managedFields": [{}]}}, 400, "metadata.managedFields must be nil"),
-        ({"kind": "Secret"}, 400, "kind of the applied configuration is 'Secret'"),
+        ({"kind": "Secret"}, 400, "invalid object type: /v1, Kind=Secret"),
+        ({"apiVersion": "apps/v2", "kind": 1}, 400, "invalid object type: apps/v2, Kind="),
+        ({"apiVersion": "a/b/c"}, 400, "invalid object type: /, Kind="),
+        ({"metadata": {"name": "a", "managedFields": []}}, 400, "metadata.managedFields must be nil"),
         ({"metadata": {"name": "a", "finalizers": ["x/y", "x/y"]}}, 500, "duplicate entries for key"),
         ({"metadata": {"name": "a", "ownerReferences": [{"name": "o"}]}}, 500, 'omits key field "uid"'),
     ],
@@ -294,7 +297,8 @@ def test_a_single_empty_entry_clears_the_owners(state: ApiState, maps: ApiResour
 
 
 def test_the_oldest_updates_beyond_ten_become_one(state: ApiState, maps: ApiResource, clock: Clock) -> None:
-    state.create(maps, {"metadata": {"name": "a"}}, namespace="default", write=Write(manager="m0"))
+    obj = {"metadata": {"name": "a"}, "data": {"k0": ""}}
+    state.create(maps, obj, namespace="default", write=Write(manager="m0"))
     for number in range(12):
         clock.seconds += 1
         patch = {"data": {f"k{number}": "v"}}

@@ -6,8 +6,11 @@ element of a list told apart by keys, `v:"x"` an element told apart by its value
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
+
+import msgspec
 
 from kresilient.testing.server import wire
 
@@ -25,6 +28,7 @@ Element = str
 Path = tuple[Element, ...]
 
 _SELF: Final = "."
+_INDEX: Final = re.compile("[+-]?[0-9]{1,18}")
 
 
 class FieldSet:
@@ -46,14 +50,13 @@ class FieldSet:
         if not isinstance(fields, dict):
             raise ValueError(f"fieldsV1 is an object of fields, not {wire.encode(fields).decode()}")
         made = cls()
-        for element, below in fields.items():
-            if element == _SELF:
+        for text, below in fields.items():
+            if text == _SELF:
                 continue
-            if element[:2] not in ("f:", "k:", "v:", "i:"):
-                raise ValueError(f"unable to parse path element {element!r}")
-            if below == {} or (isinstance(below, dict) and _SELF in below):
+            element = _read_element(text)
+            if not below or (isinstance(below, dict) and _SELF in below):
                 made.members.add(element)
-            if below:
+            if below is not None and below != {}:
                 inner = cls.read(below)
                 if inner:
                     made.children[element] = inner
@@ -154,6 +157,25 @@ def element_of_keys(keys: Mapping[str, Any]) -> Element:
 
 def element_of_value(value: Any) -> Element:
     return "v:" + wire.encode(value).decode()
+
+
+def _read_element(text: str) -> Element:
+    """The element that *text* is, in its one written form. Raises `ValueError` for what is none."""
+    kind, content = text[:2], text[2:]
+    if kind == "f:":
+        return text
+    if kind == "i:" and _INDEX.fullmatch(content):
+        return f"i:{int(content)}"
+    if kind in ("k:", "v:"):
+        try:
+            value = wire.decode(content.encode())
+        except msgspec.DecodeError as error:
+            raise ValueError(f"unable to parse path element {text!r}: {error}") from None
+        if kind == "v:":
+            return element_of_value(value)
+        if isinstance(value, dict):
+            return element_of_keys(value)
+    raise ValueError(f"unable to parse path element {text!r}")
 
 
 def described(path: Path) -> str:

@@ -132,18 +132,27 @@ class Managers:
         return Managers({manager: owned for manager, owned in changed.items() if owned.fields})
 
     def capped(self) -> Managers:
-        """With at most ten entries of updates: the oldest beyond become one of `ancient-changes`."""
-        updates = [one for one in self._owned if one.operation == "Update" and not one.subresource]
-        if len(updates) <= _UPDATERS:
+        """With at most ten entries of updates: of the oldest, all of one version become one entry of
+        `ancient-changes` (`capmanagers.go`)."""
+        updates = [one for one in self._owned if one.operation == "Update"]
+        left = len(updates)
+        if left <= _UPDATERS:
             return self
-        updates.sort(key=lambda one: _order(one, self._owned[one]))
         owned = dict(self._owned)
-        for manager in updates[: len(updates) - _UPDATERS + 1]:
+        first: dict[str, Manager] = {}
+        for manager in sorted(updates, key=lambda one: _order(one, self._owned[one])):
+            if left <= _UPDATERS:
+                break
+            if manager.api_version not in first:
+                first[manager.api_version] = manager
+                continue
+            bucket = Manager(_ANCIENT, "Update", manager.api_version)
+            if bucket not in owned:
+                owned[bucket] = owned.pop(first[manager.api_version])
             old = owned.pop(manager)
-            ancient = Manager(_ANCIENT, "Update", old.api_version)
-            before = owned.get(ancient)
-            fields = old.fields if before is None else before.fields | old.fields
-            owned[ancient] = _Owned(fields, old.api_version, old.time)
+            if manager != bucket:
+                owned[bucket] = replace(old, fields=owned[bucket].fields | old.fields)
+            left -= 1
         return Managers(owned)
 
 
@@ -177,10 +186,10 @@ def updated(
     if mine is not None:
         kept = mine.fields - difference.removed
         if not gained:
-            return left.having(manager, replace(mine, fields=kept))
+            return left.having(manager, replace(mine, fields=kept)).capped()
         gained = kept | gained
     if not gained - _NOBODYS:
-        return left.stripped()
+        return left.stripped().capped()
     return left.having(manager, _Owned(gained, manager.api_version, time)).capped()
 
 
@@ -193,14 +202,15 @@ def applied(
     manager: Manager,
     api_version: str,
     ignored: FieldSet,
+    excused: FieldSet,
     force: bool,
     time: str,
 ) -> tuple[dict[str, Any], Managers]:
     """What *live* becomes when *manager* applies *config*, and who owns what then.
 
     What the manager applied before and does not now is removed, unless somebody else owns it. Raises
-    `Refused` (409) where another manager owns a field that changes, unless *force*; `TypedFault` for lists
-    that the type does not allow.
+    `Refused` (409) where another manager owns a field that changes and is not *excused*, unless *force*;
+    `TypedFault` for lists that the type does not allow.
     """
     last = managers.get(manager)
     wanted = fields_of(kind, config).without(ignored)
@@ -212,7 +222,10 @@ def applied(
     difference = compared(kind, live, result).without(ignored)
     changed = difference.added | difference.modified
     conflicts = [
-        (other, path) for other, owned in owners if other != manager for path in owned.fields & changed
+        (other, path)
+        for other, owned in owners
+        if other != manager
+        for path in (owned.fields & changed) - excused
     ]
     if conflicts and not force:
         raise _conflict(conflicts)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kresilient.testing.server.types.schema import ANY, DEDUCED, List, Map, Scalar, Struct, Type
+from kresilient.testing.server.wire import encode, same
 
 from .fieldset import (
     Element,
@@ -86,7 +87,7 @@ def compared(kind: Type, old: Any, new: Any) -> Difference:
 
 
 def _compare(kind: Type, old: Any, new: Any, path: Path, found: Difference) -> None:
-    if old == new:  # most of what a write brings back; the interpreter compares it faster than a walk does
+    if same(old, new):  # most of what a write brings back; compared faster than a walk does it
         return
     kind = _shape(kind, old if new is MISSING else new)
     empty = not (old is not MISSING and old) and not (new is not MISSING and new)
@@ -127,7 +128,7 @@ def _compare_elements(kind: List, old: Any, new: Any, path: Path, found: Differe
             found.added.insert(below)
         elif not right:
             found.removed.insert(below)
-        elif left != right:
+        elif not same(left, right):
             found.modified.insert(below)
 
 
@@ -301,9 +302,7 @@ def _scalar_fault(kind: Scalar, value: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    from kresilient.testing.server import wire
-
-    return f"&value.valueUnstructured{{Value:{wire.encode(value).decode()}}}"
+    return f"&value.valueUnstructured{{Value:{encode(value).decode()}}}"
 
 
 # --- walking -----------------------------------------------------------------------------------------

@@ -194,7 +194,7 @@ class _Comparison:
                 if old is _NOTHING:
                     return False
                 schema = schema.get("items")
-        return type(new) is type(old) and bool(new == old)
+        return wire.same(new, old)
 
 
 _NOTHING = object()
