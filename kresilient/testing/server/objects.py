@@ -40,6 +40,7 @@ __all__ = [
     "not_written_by",
     "read_object",
     "same_uid",
+    "stored_at",
     "stored_form",
     "timestamp",
     "updated",
@@ -110,6 +111,26 @@ def encode_ordered(resource: ApiResource, obj: Mapping[str, Any]) -> bytes:
     metadata = ordered_metadata(obj["metadata"])
     rest = {key: value for key, value in obj.items() if key not in ("apiVersion", "kind", "metadata")}
     return wire.encode({"metadata": metadata} | rest)
+
+
+def stored_at(
+    resource: ApiResource, key: str, version: int, form: dict[str, Any], *, shows: bool = True
+) -> Stored:
+    """What is stored of *form* at *version*, which it *shows*, with what is looked up often at hand."""
+    if shows:
+        form["metadata"]["resourceVersion"] = str(version)
+    labels = form["metadata"].get("labels") or {}
+    spec = form.get("spec")
+    node = spec.get("nodeName") if resource.storage == ("", "pods") and isinstance(spec, dict) else None
+    return Stored(
+        key,
+        version,
+        encode_ordered(resource, form),
+        node if isinstance(node, str) else "",
+        False,
+        labels,
+        resource.shape,
+    )
 
 
 # --- creation ----------------------------------------------------------------------------------------

@@ -1,21 +1,18 @@
 """The API server as a pure state machine: no I/O, no tasks, no clock of its own.
 
-One counter versions every resource. Objects are stored as JSON bytes, encoded once; each write is recorded in
-the history of its collection and offered to the watches that it may concern, all in one step, so that a list
-and a watch from its version never miss a change between them.
+Objects are stored as JSON bytes, encoded once. A write is taken in by the rules of its resource, and recorded
+in the history, which its watches follow; what comes of it is worked off in the same step.
 """
 
 from __future__ import annotations
 
-import copy
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from random import Random
 from typing import Any
 
-from kresilient.api.resources import Resource, join_key, split_key
+from kresilient.api.resources import join_key, split_key
 
 from . import deletion, wire
 from . import namespaces as namespace_rules
@@ -25,38 +22,34 @@ from .applying import applied as apply_configuration
 from .binding import bind
 from .controllers import Controllers
 from .definitions import DEFINITIONS, Definitions
+from .definitions.deletion import delete_definition
 from .delete_options import DeleteOptions
 from .deletion import Deleted
 from .eviction import evict
-from .forms import Form, at_version
-from .kinds import ApiResource, Registry
-from .listing import ListOptions, Page, read_page
+from .forms import at_version
+from .history import Commit, History
+from .kinds import ApiResource
+from .listing import ListOptions, Page
 from .namespaces import NAMESPACES
 from .objects import (
     empty_object,
-    encode_ordered,
     new_object,
     read_object,
     same_uid,
+    stored_at,
     stored_form,
-    timestamp,
     updated,
 )
 from .ownership.managed import Managers
 from .selection import Selection
-from .statuses import already_exists, conflict, internal, invalid, not_found, version_too_large
-from .storage import Change, Collection, Stored
-from .watch import Watch, Watchers
+from .statuses import already_exists, conflict, invalid
+from .storage import Change, Stored
 from .writing import Write
 
 __all__ = ["ApiState", "Commit"]
 
 
-Commit = Callable[[tuple[str, str], Change], None]
-"""Called with the storage and the change before anybody sees it; what it raises undoes the write."""
-
-
-class ApiState:
+class ApiState(History):
     """Every object of a cluster, with the history of each collection and the watches on it.
 
     Args:
@@ -87,126 +80,22 @@ class ApiState:
         controllers: bool | Iterable[str] = True,
         commit: Commit | None = None,
     ) -> None:
-        self.skew = 0.0
-        """Seconds by which the wall clock is off, ahead where positive."""
-        self._clock = now
+        super().__init__(
+            now=now,
+            first_version=first_version,
+            history=history,
+            page_ttl=page_ttl,
+            watch_queue=watch_queue,
+            commit=commit,
+        )
         self.random = random or Random()
-        self.version = first_version
-        self.resources = Registry()
         self.definitions = Definitions(self, write=self.replace, drop=self.remove, cel=cel)
         self.strict_namespaces = strict_namespaces
-        self.commit = commit
-        self.on_watches: Callable[[], None] | None = None
-        self.on_objects: Callable[[], None] | None = None
-        self.history = history
-        self._page_ttl = page_ttl
-        self._watch_queue = watch_queue
-        self._collections: dict[tuple[str, str], Collection] = {}
-        self._watchers: dict[tuple[str, str], Watchers] = {}
-        self._floor = first_version
-        self._marks: deque[tuple[float, int]] = deque()
-        self._page_floor = 0
         self.trusts_owners = False
         self._controllers = Controllers(self, controllers)
         namespaces = self.resources.parse("v1/namespaces")
         for name in ("default", "kube-node-lease", "kube-public", "kube-system"):
             self._create_quietly(namespaces, {"metadata": {"name": name}})
-
-    def now(self) -> float:
-        """What this cluster takes for the time, in seconds since the epoch."""
-        return self._clock() + self.skew
-
-    # --- finding -----------------------------------------------------------------------------------------
-
-    def resource(self, named: str | Resource | ApiResource) -> ApiResource:
-        """The resource that *named* (`"v1/pods"`) is; raises `KeyError` where it is not served."""
-        return named if isinstance(named, ApiResource) else self.resources.parse(named)
-
-    def collection(self, resource: ApiResource) -> Collection:
-        """What is stored of *resource*, at whichever version."""
-        found = self._collections.get(resource.storage)
-        if found is None:
-            found = Collection(history=self.history, compacted=self._floor)
-            self._collections[resource.storage] = found
-        return found
-
-    def watchers(self, resource: ApiResource) -> Watchers:
-        return self._watchers.setdefault(resource.storage, Watchers())
-
-    def collections(self) -> Mapping[tuple[str, str], Collection]:
-        return self._collections
-
-    # --- reading -----------------------------------------------------------------------------------------
-
-    def get(self, resource: ApiResource, key: str) -> Stored:
-        """The object under *key*. Raises `Refused` (404)."""
-        found = self.collection(resource).objects.get(key)
-        if found is None:
-            raise not_found(resource, split_key(key)[1])
-        return found
-
-    def page(self, resource: ApiResource, selection: Selection, options: ListOptions) -> Page:
-        """One page of a list. Raises `Refused` (410, 504): see `read_page`."""
-        return read_page(
-            self.collection(resource),
-            selection,
-            options,
-            current=self.version,
-            oldest=self._oldest_page(),
-        )
-
-    def watch(
-        self,
-        resource: ApiResource,
-        selection: Selection,
-        form: Form,
-        *,
-        version: int | None = None,
-        initial_events: bool | None = None,
-        bookmarks: bool = False,
-    ) -> Watch:
-        """A running watch; `unwatch` it when it is over.
-
-        From None or 0 it begins with an ADDED for every object there is, unless *initial_events* is False;
-        from another *version* with what happened since. *initial_events* asks for a streaming list of at
-        least *version*, which ends with a bookmark where *bookmarks* are wanted. Raises `Refused`: 410 where
-        the history does not reach back to *version*, 504 for a streaming list from the future.
-        """
-        collection = self.collection(resource)
-        watch = Watch(selection, form, bookmarks=bookmarks, limit=self._watch_queue)
-        if initial_events and version and version > self.version:
-            raise version_too_large(version, self.version)
-        if initial_events or (initial_events is None and not version):
-            watch.begin_with(selection.select(collection), self.version)
-            if initial_events and bookmarks:
-                watch.end_bookmark = self.version
-        else:
-            after = version or self.version
-            watch.begin_after(after, selection.history(collection, after))
-        self.watchers(resource).add(watch)
-        self._watches_changed()
-        return watch
-
-    def unwatch(self, resource: ApiResource, watch: Watch) -> None:
-        """Stop giving changes to *watch*. Idempotent."""
-        watch.end()
-        self.watchers(resource).discard(watch)
-        self._watches_changed()
-
-    def end_watches(self) -> None:
-        """End every watch cleanly, as a server that shuts down does."""
-        for watchers in self._watchers.values():
-            for watch in watchers:
-                watch.end()
-        self._watches_changed()
-
-    def _watches_changed(self) -> None:
-        if self.on_watches is not None:
-            self.on_watches()
-
-    def _objects_changed(self) -> None:
-        if self.on_objects is not None:
-            self.on_objects()
 
     # --- writing -----------------------------------------------------------------------------------------
 
@@ -253,7 +142,7 @@ class ApiState:
         if key in self.collection(resource).objects:
             raise already_exists(resource, made["metadata"]["name"])
         if write.dry_run:
-            return _stored(resource, key, self.version, stored_form(resource, made), shows=False)
+            return stored_at(resource, key, self.version, stored_form(resource, made), shows=False)
         stored = self.put(resource, key, made)
         if resource.storage == DEFINITIONS:
             self.definitions.accept(key)
@@ -389,7 +278,7 @@ class ApiState:
             if resource.storage == NAMESPACES:
                 return namespace_rules.delete_namespace(self, resource, key, options)
             if resource.storage == DEFINITIONS:
-                return self._delete_definition(resource, key, options)
+                return delete_definition(self, resource, key, options)
             return deletion.delete(self, resource, key, options)
 
     def delete_collection(
@@ -420,115 +309,6 @@ class ApiState:
         with self._controllers.held():
             return evict(self, key, eviction, dry_run=dry_run)
 
-    def put_raw(self, resource: str | Resource | ApiResource, key: str, raw: bytes) -> Stored:
-        """Put bytes under *key* that are served as they are, in lists and events, whatever they hold."""
-        resource = self.resource(resource)
-        stored = Stored(key, self.version + 1, raw, poison=True)
-        self._record(resource.storage, self._change(resource.storage, stored))
-        return stored
-
-    def load(self, resource: str | Resource | ApiResource, objects: Iterable[Stored]) -> None:
-        """Store many objects at once and without events, as if they had been there before the history."""
-        resource = self.resource(resource)
-        collection = self.collection(resource)
-        loaded = list(objects)
-        if self.commit is not None:
-            for stored in loaded:
-                self.commit(resource.storage, self._change(resource.storage, stored))
-        collection.load(loaded)
-        self.version = max(self.version, max((stored.version for stored in loaded), default=0))
-        collection.compact(self.version)
-        self._objects_changed()
-
-    # --- history -----------------------------------------------------------------------------------------
-
-    def compact(self) -> None:
-        """Forget all history: an older version answers 410, an older page token has expired."""
-        self._floor = self._page_floor = self.version
-        for collection in self._collections.values():
-            collection.compact(self.version)
-
-    def rewind(self, version: int) -> None:
-        """Go back to *version*, as an etcd restored from a backup does; versions count on from there.
-
-        Every watch ends, as the server restarts. Raises `ValueError` where the history does not reach back.
-        """
-        self._check_reaches_back(version, "rewind")
-        self.end_watches()
-        undone = {storage: one.undone(version) for storage, one in self._collections.items()}
-        self._commit_again(undone, version)
-        for collection in self._collections.values():
-            collection.rewind(version)
-        self._went_to(version)
-
-    def _check_reaches_back(self, version: int, action: str) -> None:
-        oldest = max((one.compacted for one in self._collections.values()), default=0)
-        if not oldest <= version <= self.version:
-            raise ValueError(
-                f"cannot {action} to {version}: the history reaches from {oldest} to {self.version}; "
-                "keep more of it with history=N"
-            )
-
-    def restore(self, version: int, objects: Mapping[tuple[str, str], Mapping[str, Stored]]) -> None:
-        """Hold *objects* (by storage and key) and nothing else, as an etcd that was restored from a backup of
-        *version* does; versions count on from there.
-
-        Every watch ends, and the history begins anew: older versions answer 410.
-        """
-        self.end_watches()
-        held: dict[tuple[str, str], dict[str, Stored | None]] = {}
-        for storage in {**self._collections, **objects}:
-            before = self._collections[storage].keys if storage in self._collections else ()
-            held[storage] = {**dict.fromkeys(before), **objects.get(storage, {})}
-        self._commit_again(held, version)
-        self._collections.clear()
-        for storage, by_key in objects.items():
-            collection = Collection(history=self.history, compacted=version)
-            collection.load(by_key.values())
-            self._collections[storage] = collection
-        self._went_to(version)
-
-    def _commit_again(
-        self, held: Mapping[tuple[str, str], Mapping[str, Stored | None]], version: int
-    ) -> None:
-        """Make durable that the keys in *held* hold what they do there, at *version*."""
-        if self.commit is None:
-            return
-        for storage, by_key in held.items():
-            for key, stored in by_key.items():
-                if stored is None:
-                    change = Change("DELETED", version, Stored(key, version, b""), None)
-                else:
-                    change = Change("MODIFIED", stored.version, stored, None)
-                self.commit(storage, change)
-        # The last version committed is where the count goes on: here, the end of a key that never was.
-        self.commit(NAMESPACES, Change("DELETED", version, Stored("", version, b""), None))
-
-    def _went_to(self, version: int) -> None:
-        """Count on from *version*, with no history before it."""
-        self.version = self._floor = self._page_floor = version
-        self._marks.clear()
-        definitions = self._collections.get(DEFINITIONS)
-        self.definitions.follow({} if definitions is None else definitions.objects)
-        self._controllers.resync()
-        self._objects_changed()
-
-    def replay(
-        self, storage: tuple[str, str], key: str, version: int, item: bytes | None, *, poison: bool = False
-    ) -> None:
-        """Take in one change that a journal kept, without events; `compact` when all are in."""
-        collection = self._collections.setdefault(
-            storage, Collection(history=self.history, compacted=self._floor)
-        )
-        stored = None if item is None else Stored(key, version, item, poison=poison)
-        if stored is not None and storage == ("", "pods"):
-            spec = stored.get("spec")
-            stored.node = (spec.get("nodeName") or "") if isinstance(spec, dict) else ""
-        collection.place(key, stored)
-        self.version = version
-        if storage == DEFINITIONS:
-            self.definitions.changed(key, stored)
-
     @contextmanager
     def trusting_owners(self) -> Iterator[None]:
         """Within the block, owner references that are written are believed, whether or not there is such an
@@ -539,71 +319,7 @@ class ApiState:
         finally:
             self.trusts_owners = before
 
-    def resume(self) -> None:
-        """Let the controllers begin anew from the objects there are, as when a cluster is started again."""
-        self.definitions.resume()
-        self._controllers.resync()
-
-    # --- followed by a replica ---------------------------------------------------------------------------
-
-    def as_of(self, version: int) -> ApiState:
-        """What there was at *version*, as a state of its own that serves the same resources: a replica that
-        has seen no more. `take_in` brings it on; nothing else may write to it.
-
-        Raises `ValueError` where the history does not reach back to *version*.
-        """
-        self._check_reaches_back(version, "go back")
-        other = copy.copy(self)
-        other.version = version
-        other.commit = other.on_objects = None
-        other._watchers = {}
-        other._marks = deque()
-        other._collections = {
-            storage: collection.as_of(version) for storage, collection in self._collections.items()
-        }
-        return other
-
-    def since(self, version: int) -> list[tuple[tuple[str, str], Change]]:
-        """Every change after *version* with its storage, oldest first. Raises `Refused` (410) where some are
-        gone."""
-        changes = [
-            (storage, change)
-            for storage, collection in self._collections.items()
-            for change in collection.since(version)
-        ]
-        return sorted(changes, key=lambda one: one[1].version)
-
-    def take_in(self, storage: tuple[str, str], change: Change) -> None:
-        """Let a change of the state that this one follows be seen here too."""
-        self.version = change.version
-        collection = self._collections.get(storage)
-        if collection is None:
-            collection = self._collections[storage] = Collection(history=self.history, compacted=self._floor)
-        collection.record(change)
-        self._watchers.setdefault(storage, Watchers()).offer(change)
-
-    def reached(self, version: int) -> None:
-        """Nothing up to *version* is missing here; streaming lists that waited for it may end."""
-        self.version = max(self.version, version)
-        for watchers in self._watchers.values():
-            for watch in watchers:
-                due = watch.end_bookmark is not None and watch.end_bookmark <= self.version
-                if due and watch.on_ready is not None:
-                    watch.on_ready()
-
-    @property
-    def watched(self) -> bool:
-        """Whether any watch is here, ended or not."""
-        return any(len(watchers) for watchers in self._watchers.values())
-
     # --- single writes -----------------------------------------------------------------------------------
-
-    def whole(self, resource: ApiResource, key: str) -> Stored:
-        """The object under *key* that can be changed. Raises `Refused`: 404, or 500 for a poisonous one."""
-        stored = self.get(resource, key)
-        if stored.poison:
-            raise internal(f"unable to decode an object of {resource.qualified} in storage: {key}")
-        return stored
 
     def _create_quietly(self, resource: ApiResource, obj: Mapping[str, Any]) -> None:
         commit, self.commit = self.commit, None
@@ -615,7 +331,7 @@ class ApiState:
         return self._put(resource, key, stored_form(resource, obj))
 
     def _put(self, resource: ApiResource, key: str, form: dict[str, Any]) -> Stored:
-        stored = _stored(resource, key, self.version + 1, form)
+        stored = stored_at(resource, key, self.version + 1, form)
         self._record(resource.storage, self._change(resource.storage, stored))
         return stored
 
@@ -624,7 +340,7 @@ class ApiState:
     ) -> Stored:
         """Store *obj* in place of *old*, unless it is the same."""
         form = stored_form(resource, obj)
-        same = _stored(resource, old.key, old.version, form)
+        same = stored_at(resource, old.key, old.version, form)
         if same.item == old.item or wire.same(same.decode(), old.decode()):
             return old
         return same if dry_run else self._put(resource, old.key, form)
@@ -650,39 +366,26 @@ class ApiState:
                 self.definitions.finish(f"{resource.plural}.{resource.group}")
         return gone
 
-    # --- within ------------------------------------------------------------------------------------------
+    # --- what follows from a write -----------------------------------------------------------------------
 
-    def _change(self, storage: tuple[str, str], stored: Stored) -> Change:
-        collection = self._collections.get(storage)
-        old = None if collection is None else collection.objects.get(stored.key)
-        return Change("ADDED" if old is None else "MODIFIED", stored.version, stored, old)
-
-    def _record(self, storage: tuple[str, str], change: Change) -> None:
-        if self.commit is not None:
-            self.commit(storage, change)
-        self.version = change.version
-        now = self._clock()  # how long a page token lasts is no matter of the time of day
-        if not self._marks or now - self._marks[-1][0] >= 1.0:
-            self._marks.append((now, change.version))
-            self._oldest_page()
-        collection = self._collections.setdefault(
-            storage, Collection(history=self.history, compacted=self._floor)
-        )
-        collection.record(change)
+    def _placed(self, storage: tuple[str, str], key: str, stored: Stored | None) -> None:
         if storage == DEFINITIONS:
-            self.definitions.changed(change.new.key, change.after)
-        self._watchers.setdefault(storage, Watchers()).offer(change)
-        self._objects_changed()
+            self.definitions.changed(key, stored)
+
+    def _happened(self, storage: tuple[str, str], change: Change) -> None:
         self._controllers.changed(storage, change)
 
-    def _oldest_page(self) -> int:
-        """The version that was current *page_ttl* ago: page tokens from before it have expired."""
-        limit = self._clock() - self._page_ttl
-        while self._marks and self._marks[0][0] <= limit:
-            self._page_floor = max(self._page_floor, self._marks.popleft()[1])
-        return self._page_floor
+    def _began_anew(self) -> None:
+        definitions = self._collections.get(DEFINITIONS)
+        self.definitions.follow({} if definitions is None else definitions.objects)
+        self._controllers.resync()
 
-    # --- namespaces and definitions ----------------------------------------------------------------------
+    def resume(self) -> None:
+        """Let the controllers begin anew from the objects there are, as when a cluster is started again."""
+        self.definitions.resume()
+        self._controllers.resync()
+
+    # --- namespaces --------------------------------------------------------------------------------------
 
     def _check_namespace(self, resource: ApiResource, namespace: str, obj: Mapping[str, Any]) -> None:
         namespace_rules.admit(self, resource, namespace, obj, strict=self.strict_namespaces)
@@ -692,35 +395,3 @@ class ApiState:
         namespace, name = split_key(key)
         part = {"metadata": {"name": name}}
         self._check_namespace(self.resources.parse("v1/pods"), namespace or "", part)
-
-    def _delete_definition(self, resource: ApiResource, key: str, options: DeleteOptions) -> Deleted:
-        """Let the definition *key* begin to end, and all that it defines."""
-        old = self.get(resource, key)
-        if old.poison:
-            return deletion.delete(self, resource, key, options)
-        deletion.check_preconditions(resource, old, options)
-        obj = old.decode()
-        obj["metadata"].setdefault("deletionTimestamp", timestamp(self.now()))
-        if options.dry_run:
-            return Deleted(self.write(resource, old, obj, dry_run=True), False)
-        return Deleted(self.definitions.delete(old, obj), False)
-
-
-def _stored(
-    resource: ApiResource, key: str, version: int, form: dict[str, Any], *, shows: bool = True
-) -> Stored:
-    """What is stored of *form* at *version*, which it *shows*, with what is looked up often at hand."""
-    if shows:
-        form["metadata"]["resourceVersion"] = str(version)
-    labels = form["metadata"].get("labels") or {}
-    spec = form.get("spec")
-    node = spec.get("nodeName") if resource.storage == ("", "pods") and isinstance(spec, dict) else None
-    return Stored(
-        key,
-        version,
-        encode_ordered(resource, form),
-        node if isinstance(node, str) else "",
-        False,
-        labels,
-        resource.shape,
-    )
