@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from .field_managers import managers_of, not_written_by
 from .kinds import ApiResource
-from .objects import empty_object, managers_of, not_written_by, timestamp
+from .objects import empty_object, timestamp
 from .ownership import last_applied
 from .ownership import managed as ownership
 from .ownership.fieldset import FieldSet

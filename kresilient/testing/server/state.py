@@ -21,6 +21,7 @@ from . import scale as scales
 from .applying import applied as apply_configuration
 from .binding import bind
 from .controllers import Controllers
+from .creation import new_object
 from .definitions import DEFINITIONS, Definitions
 from .definitions.deletion import delete_definition
 from .delete_options import DeleteOptions
@@ -33,17 +34,15 @@ from .listing import ListOptions, Page
 from .namespaces import NAMESPACES
 from .objects import (
     empty_object,
-    new_object,
     read_object,
-    same_uid,
     stored_at,
     stored_form,
-    updated,
 )
 from .ownership.managed import Managers
 from .selection import Selection
 from .statuses import already_exists, conflict, invalid
 from .storage import Change, Stored
+from .update import same_uid, updated
 from .writing import Write
 
 __all__ = ["ApiState", "Commit"]

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from ..kinds import ApiResource
-from ..objects import updated
 from ..statuses import invalid, not_emulated
 from ..storage import Stored
+from ..update import updated
 from ..writing import Write
 from .conditions import approval, is_true, named, protected, with_condition
 from .resources import defined, shape_of

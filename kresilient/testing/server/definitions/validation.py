@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from ..causes import NIL, duplicate, forbidden, invalid_value, required, too_many, unsupported
-from ..objects import name_fault
+from ..creation import name_fault
 from ..schema.defaults import default_faults
 from ..schema.embedded import LABEL_1035_RULE, is_label_1035
 from ..schema.rules import RULES, rule_faults
