@@ -10,7 +10,6 @@ from typing import Final, cast
 from . import scale as scales
 from . import statuses
 from .access import Access
-from .access.escalation import Admission
 from .access.reviews import REVIEWS, Reviews
 from .answers import JSON, Answer
 from .bodies import object_body, patch_body
@@ -117,8 +116,7 @@ class Routes:
             case "update":
                 return self._update(call, info, resource, user)
             case "patch":
-                admit = self.access.admission(user, resource, info.namespace)
-                return self._patch(call, info, resource, admit=admit)
+                return self._patch(call, info, resource, user=user)
             case "delete":
                 return self._delete(call, info, resource)
             case _:
@@ -170,13 +168,18 @@ class Routes:
         form = self._form(call, resource, one=True)
         write, key = _write(call, "Update"), _key(info)
         body = object_body(call, resource, write=write)
-        write.admit = self.access.admission(user, resource, info.namespace)
+        self._as(user, write, info, resource)
         missing = key not in self.state.collection(resource).objects
         if missing and created_by_update(resource) and body["metadata"].get("name") == info.name:
             stored = self.state.create(resource, body, namespace=info.namespace, write=write)
             return self._object(form, stored, 201, write=write)
         stored = self.state.update(resource, key, body, write=write)
         return self._object(form, stored, write=write)
+
+    def _as(self, user: User, write: Write, info: RequestInfo, resource: ApiResource) -> None:
+        """Let *write* be no more than *user* may do."""
+        write.admit = self.access.admission(user, resource, info.namespace)
+        write.creates = lambda: self.access.check_creates(user, resource, info.namespace, info.name)
 
     def _patch(
         self,
@@ -185,12 +188,13 @@ class Routes:
         resource: ApiResource,
         subresource: str = "",
         *,
-        admit: Admission | None = None,
+        user: User | None = None,
     ) -> Answer:
         form = self._form(call, resource, one=True)
         kind, patch = patch_body(call, resource)
         write = _write(call, "Patch")
-        write.admit = admit
+        if user is not None:
+            self._as(user, write, info, resource)
         if kind == "apply" and not call.query.get("fieldManager"):
             cause = ("FieldValueRequired", "Required value: is required for apply patch", "fieldManager")
             raise statuses.invalid_options("PatchOptions", cause)

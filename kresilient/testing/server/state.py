@@ -137,6 +137,8 @@ class ApiState(History):
             managers=managers,
         )
         made = self._admitted(resource, made, None, "", write)
+        if write.creates is not None:
+            write.creates()
         key = join_key(within, made["metadata"]["name"])
         if key in self.collection(resource).objects:
             raise already_exists(resource, made["metadata"]["name"])

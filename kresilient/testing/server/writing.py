@@ -25,6 +25,7 @@ class Write:
         trusted: a test's own hand: the rules of one kind are not asked, and a status is kept.
         admit: called with an object that is to be stored, and with what it takes the place of, if anything;
             refuses what whoever writes has no right to.
+        creates: called before an update or an apply stores what was not there; refuses who may not create it.
         warnings: the texts of the `Warning` headers that go with the answer.
     """
 
@@ -35,4 +36,5 @@ class Write:
     force: bool = False
     trusted: bool = False
     admit: Callable[[Mapping[str, Any], Mapping[str, Any] | None], None] | None = None
+    creates: Callable[[], None] | None = None
     warnings: list[str] = field(default_factory=list)

@@ -10,6 +10,7 @@ from kresilient.testing.server import MemoryApiServer, Refused
 from kresilient.testing.server.access import Attributes
 from kresilient.testing.server.requests import Call, RequestInfo
 
+from ..asked import Asked
 from .conftest import GROUP, Ask, bind, grant, rule
 
 
@@ -192,6 +193,37 @@ async def test_the_default_roles_come_back_with_a_state_and_keep_what_a_test_cha
     again = MemoryApiServer(authorization="rbac", state=server.state).objects(f"{GROUP}/v1/clusterroles")
     assert again.keys() == before.keys()
     assert again["view"]["metadata"]["labels"]["mine"] == "yes"
+
+
+# --- what is created in passing ----------------------------------------------------------------------
+
+
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
+APPLY = "application/apply-patch+yaml"
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "media_type"), [("PUT", "", ""), ("PATCH", "?fieldManager=m", APPLY)]
+)
+async def test_an_update_or_an_apply_that_creates_needs_the_right_to_create_too(
+    server: MemoryApiServer, as_jane: Ask, method: str, query: str, media_type: str
+) -> None:
+    leases = "coordination.k8s.io"
+    grant(server, rule("update", "patch", resources="leases", groups=leases))
+    body = {"apiVersion": f"{leases}/v1", "kind": "Lease", "metadata": {"name": "l"}, "spec": {}}
+
+    async def write(name: str) -> Asked:
+        named = {**body, "metadata": {"name": name}}
+        return await as_jane(f"{LEASES}/{name}{query}", method=method, body=named, content_type=media_type)
+
+    refused = await write("l")
+    assert (refused.status, refused.json["reason"]) == (403, "Forbidden")
+    assert refused.json["message"] == 'leases.coordination.k8s.io "l" is forbidden: '
+    assert server.objects(f"{leases}/v1/leases") == {}
+    server.create(f"{leases}/v1/leases", {"metadata": {"name": "there"}})
+    assert (await write("there")).status == 200, "what is there is only updated"
+    grant(server, rule("create", resources="leases", groups=leases), name="creates")
+    assert (await write("l")).status == 201
 
 
 # --- nobody gives what he has not got ----------------------------------------------------------------

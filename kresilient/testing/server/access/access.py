@@ -10,7 +10,7 @@ from typing import Final, Literal
 from ..kinds import ApiResource
 from ..requests import Call
 from ..state import ApiState
-from ..statuses import Refused, unauthorized
+from ..statuses import Refused, forbidden_because, unauthorized
 from ..users import (
     ANONYMOUS,
     AUTHENTICATED,
@@ -20,6 +20,7 @@ from ..users import (
     service_account_groups,
     service_account_of,
 )
+from .attributes import Attributes
 from .authorization import Authorizer, Everybody, Roles
 from .bootstrap import bootstrap
 from .escalation import Admission, escalation
@@ -188,6 +189,17 @@ class Access:
         if self._rbac is None:
             return None
         return escalation(self._rbac, self.authorizer.decide, user, resource, namespace)
+
+    def check_creates(self, user: User, resource: ApiResource, namespace: str, name: str) -> None:
+        """Raises `Refused` (403) where *user*, who updates or applies what is not there, may not create it.
+
+        As `withAuthorization` in `endpoints/handlers/update.go` asks and answers: with nothing but the
+        authorizer's reason, which may be empty.
+        """
+        asked = Attributes("create", resource.group, resource.version, resource.plural, "", namespace, name)
+        decision = self.authorizer.decide(user, asked)
+        if not decision.allowed:
+            raise forbidden_because(resource, name, decision.reason)
 
     def _authenticate(self, call: Call) -> User:
         if call.certificate is not None:
