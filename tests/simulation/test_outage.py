@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import kresilient
 from kresilient.api.errors import ConfigError
-from kresilient.testing.simulation import POLICIES, Measures, OutageOptions, simulate_outage
+from kresilient.testing.simulation import POLICIES, Measures, OutageOptions, goals, simulate_outage
 
 NODES = 150
 ROOT = str(Path(kresilient.__file__).parents[1])
@@ -42,6 +43,19 @@ def test_the_library_brings_every_cache_back_and_kills_nothing(measured: dict[st
 
 def test_the_library_sends_at_most_half_of_what_client_go_does(measured: dict[str, Measures]) -> None:
     assert measured["kresilient"].spent <= measured["client-go"].spent / 2
+
+
+def test_the_promises_are_told_with_what_was_found(measured: dict[str, Measures]) -> None:
+    kept = goals(list(measured.values()))
+    assert [goal.kept for goal in kept] == [True, True, True]
+    assert kept[0].found == "0" and kept[1].found.endswith(" s") and kept[2].found.endswith("%")
+
+
+def test_a_promise_that_is_missed_is_told_as_missed(measured: dict[str, Measures]) -> None:
+    worse = replace(measured["kresilient"], kills=2, right_after=None, nodes=1_000, peak_asked=10**6)
+    missed = goals([worse, replace(measured["client-go"], spent=worse.spent)])
+    assert [goal.kept for goal in missed] == [False] * 4
+    assert not goals([measured["unbounded"]])
 
 
 def test_client_go_recovers_too_but_later(measured: dict[str, Measures]) -> None:

@@ -15,10 +15,10 @@ from ..failures import CommandFailed, require_extra
 
 __all__ = ["add_command"]
 
-_DESCRIPTION: Final = """\
-An outage in virtual time: an API server that serves a fleet of nodes is killed for want of memory, and comes
-back after 30 s with nothing of its history. What the fleet does then decides whether it is killed again. Each
-policy runs in a process of its own, against the same machine; one of them is this library, as it is."""
+_DESCRIPTION: Final = r"""\ An outage in virtual time: an API server that serves a fleet of nodes is killed
+for want of memory, and comes back after 30 s with nothing of its history. What the fleet does then decides
+whether it is killed again. Each policy runs in a process of its own, against the same machine; one of them
+is this library, as it is. Exit code 1 if that does not keep what it promises."""
 
 _EPILOG: Final = "The model, its figures and where they come from: docs/outage.md."
 
@@ -79,7 +79,7 @@ def _run(arguments: argparse.Namespace) -> int:
             raise CommandFailed(f"{path} cannot be written: there is no directory {path.absolute().parent}")
     from rich.console import Console
 
-    from ...testing.simulation import POLICIES, OutageOptions
+    from ...testing.simulation import POLICIES, OutageOptions, goals
     from .progress import Shown
     from .runs import run_policies
     from .table import markdown, table, title
@@ -109,4 +109,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
         write_report(measures, arguments.report)
         print(f"charts: {arguments.report}", file=sys.stderr)
-    return 0
+    promises = goals(measures)
+    for goal in promises:
+        print(f"{'kept' if goal.kept else 'MISSED'}: {goal.promise} ({goal.found})", file=sys.stderr)
+    return 0 if all(goal.kept for goal in promises) else 1

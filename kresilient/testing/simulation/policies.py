@@ -175,7 +175,10 @@ class ListWatchLoop:
             *self._watched.query,
             ("resourceVersion", self._version),
         )
-        response = await self._open("watch", query)
+        try:
+            response = await self._open("watch", query)
+        except ConnectionLost:  # client-go goes on at the version only where the connection was refused
+            raise _Failed(0) from None
         self._healthy()
         try:
             rest = b""
