@@ -42,8 +42,9 @@ from .cache.reflector import Reflector
 from .cache.shared import SharedInformer, health_of
 from .cache.timing import Timing
 from .discovery import Discovery
+from .flow.answers import Answer
 from .flow.budget import RetryBudget
-from .flow.door import Answer, Door
+from .flow.door import Door
 from .flow.in_flight import MAX_IN_FLIGHT, InFlight
 from .flow.limiter import Limiter
 from .flow.pressure import LevelPressure

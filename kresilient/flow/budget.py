@@ -64,9 +64,12 @@ class RetryBudget:
         self._mark()[1] += 1.0
         self._succeeded += 1.0
 
-    def spend(self) -> bool:
-        """Take one repeat out of the budget; False, and counted as refused, where it has none."""
-        if self.left < 1.0:
+    def spend(self, *, leaving: float = 0.0) -> bool:
+        """Take one repeat out of the budget; False, and counted as refused, where it has none.
+
+        *leaving*: what has to be left after it, for others that matter more.
+        """
+        if self.left < 1.0 + leaving:
             self.refused += 1
             return False
         self._mark()[2] += 1.0

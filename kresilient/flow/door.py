@@ -6,13 +6,11 @@ Every request passes here, so that a bound on requests holds by construction and
 from __future__ import annotations
 
 import asyncio
-import math
 import random as _random
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from email.utils import parsedate_to_datetime
+from dataclasses import replace
 from typing import Final, cast
 
 from ..api.errors import (
@@ -22,12 +20,11 @@ from ..api.errors import (
     KresilientError,
     LifecycleError,
     NotAKubernetesAnswer,
-    TransportError,
     WireError,
-    api_error,
 )
 from ..observe.events import Admitted, Observers, RequestFinished, RequestRetried, RetryDenied
 from ..transport.base import Request, Response, Transport
+from .answers import Answer, check_head, in_short, object_due
 from .budget import RetryBudget
 from .cost import CostGuard
 from .in_flight import MAX_LISTS, InFlight
@@ -37,26 +34,12 @@ from .outage import SPREAD, Outage
 from .pressure import Pressure
 from .retry import RetryPolicy, retrying
 
-__all__ = ["MAX_BODY", "MAX_RETRY_AFTER", "Answer", "Door", "parse_retry_after"]
+__all__ = ["MAX_BODY", "Door"]
 
 MAX_BODY: Final = 256 << 20
 """Bytes of one unary answer, above which it is refused."""
 
-MAX_RETRY_AFTER: Final = 600.0
-"""Seconds: no server can send a client away for longer by one answer."""
-
-_ERROR_BODY: Final = 1 << 20
-_ERROR_READ_SECONDS: Final = 10.0
-_QUOTED: Final = 120
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A successful unary answer, read to its end."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+_LEFT_FOR_LEASES: Final = 1.0  # repeat of the budget that nobody else may take
 
 
 class Door:
@@ -173,7 +156,7 @@ class Door:
                 self._in_flight.release()
 
         def on_retry(number: int, delay: float, error: KresilientError) -> None:
-            self._observers(RequestRetried(request.verb, request.resource, number, delay, _in_short(error)))
+            self._observers(RequestRetried(request.verb, request.resource, number, delay, in_short(error)))
 
         return await retrying(
             policy if retry else self._once,
@@ -229,7 +212,7 @@ class Door:
             failure = ""
             return response
         except Exception as error:
-            failure = _in_short(error)
+            failure = in_short(error)
             raise
         finally:
             self._finished(request, status, started, 1, failure)
@@ -251,7 +234,7 @@ class Door:
             return await self.open(request, admit=False)
 
         def on_retry(number: int, delay: float, error: KresilientError) -> None:
-            self._observers(RequestRetried(request.verb, request.resource, number, delay, _in_short(error)))
+            self._observers(RequestRetried(request.verb, request.resource, number, delay, in_short(error)))
 
         return await retrying(
             policy,
@@ -293,7 +276,7 @@ class Door:
                         f"{request.what}: the answer is larger than {self._max_body} bytes; "
                         "ask for less (limit, selectors) or raise max_body"
                     )
-                if not body.strip() and _object_due(request, status):
+                if not body.strip() and object_due(request, status):
                     raise NotAKubernetesAnswer(
                         f"{request.what}: {status} with an empty body where an object was due; "
                         "look for a proxy between here and the API server"
@@ -302,7 +285,7 @@ class Door:
             failure = ""
             return answer
         except Exception as error:
-            failure = _in_short(error)
+            failure = in_short(error)
             raise
         finally:
             self._finished(request, status, started, number, failure)
@@ -453,28 +436,20 @@ class Door:
 
         *started*: when it was sent, if the time to its headers tells how busy the server is.
         """
-        status = response.status
-        if not 200 <= status < 300:
-            asked = parse_retry_after(response.headers.get("Retry-After"), wall=self._wall)
-            body = await _excerpt(response, _ERROR_BODY)
-            kind = response.headers.get("Content-Type")
-            error = api_error(status, body, what=request.what, retry_after=asked, content_type=kind)
-            error.retry_after = _bounded(error.retry_after)
-            error.headers, error.body = response.headers, body
-            self.pressure.answered(request, lane, response.headers, error, None)
-            raise error
-        self.budget.succeeded()
+        if response.status < 500 and response.status != 429:
+            self.budget.succeeded()  # an answer, if not the one that was hoped for
+        headers = response.headers
+        try:
+            await check_head(request, response, wall=self._wall)
+        except ApiError as error:
+            self.pressure.answered(request, lane, headers, error, None)
+            raise
+        except NotAKubernetesAnswer:
+            self.pressure.answered(request, lane, headers, None, None)
+            raise
         comparable = started is not None and request.verb != "list"
         latency = self._now() - started if comparable and started is not None else None
-        self.pressure.answered(request, lane, response.headers, None, latency)
-        if _object_due(request, status) and not _is_json(response.headers.get("Content-Type")):
-            kind = response.headers.get("Content-Type") or "no content type"
-            start = (await _excerpt(response, _QUOTED)).decode("utf-8", "replace")
-            raise NotAKubernetesAnswer(
-                f"{request.what}: {status} with {kind!r} instead of JSON, starting {start!r}; "
-                "check the server's address, and look for a proxy or a login page before it",
-                brief=f"{request.what}: {status} with {kind!r} instead of JSON",
-            )
+        self.pressure.answered(request, lane, headers, None, latency)
 
     def _finished(self, request: Request, status: int, started: float, attempt: int, failure: str) -> None:
         self._observers(
@@ -490,10 +465,10 @@ class Door:
         )
 
     def _may_repeat(self, request: Request, number: int, error: KresilientError) -> bool:
-        if self.budget.spend():
+        if self.budget.spend(leaving=0.0 if _lane(request) is Lane.LEASE else _LEFT_FOR_LEASES):
             return True
         error.add_note(f"not repeated: the retry budget of this client is spent ({self.budget!r})")
-        self._observers(RetryDenied(request.verb, request.resource, number, _in_short(error)))
+        self._observers(RetryDenied(request.verb, request.resource, number, in_short(error)))
         return False
 
     def _policy(self, within: float | None) -> RetryPolicy:
@@ -509,60 +484,6 @@ class Door:
             raise LifecycleError(f"the client of {self._transport.server} is closed")
 
 
-def parse_retry_after(value: str | None, *, wall: Callable[[], float]) -> float | None:
-    """The seconds that a Retry-After header asks for: a number of them, or an HTTP-date (RFC 9110, 10.2.3).
-
-    None where it is absent, garbage, zero or past; at most `MAX_RETRY_AFTER`.
-    """
-    if value is None:
-        return None
-    text = value.strip()[:64]
-    try:
-        return _bounded(float(text))
-    except ValueError:
-        pass
-    try:
-        return _bounded(parsedate_to_datetime(text).timestamp() - wall())
-    except (ValueError, TypeError, OverflowError, IndexError):
-        return None
-
-
-def _bounded(seconds: float | None) -> float | None:
-    if seconds is None or math.isnan(seconds) or seconds <= 0:
-        return None
-    return min(seconds, MAX_RETRY_AFTER)
-
-
-async def _excerpt(response: Response, limit: int) -> bytes:
-    """The start of a body that only serves a message: its loss must not hide the status."""
-    try:
-        async with asyncio.timeout(_ERROR_READ_SECONDS):
-            return await response.read(limit)
-    except (TransportError, TimeoutError):
-        return b""
-
-
-def _is_json(content_type: str | None) -> bool:
-    kind = (content_type or "").partition(";")[0].strip().lower()
-    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
-
-
-def _object_due(request: Request, status: int) -> bool:
-    """Whether the body of a success has to be JSON: not so for logs, metrics or health checks, whose
-    `Accept` asks for something else."""
-    if request.any_body or request.method == "HEAD" or status == 204:
-        return False
-    accept = next((value for name, value in request.headers.items() if name.lower() == "accept"), "")
-    return not accept or "json" in accept.lower()
-
-
 def _lane(request: Request) -> Lane:
     chosen = current_admission().lane
     return lane_of(request) if chosen is None else chosen
-
-
-def _in_short(error: Exception) -> str:
-    """*error* for events and logs: its kind and reason, never words that may quote a body."""
-    if isinstance(error, ApiError):
-        return f"{error.code} {error.reason or type(error).__name__}"
-    return error.brief if isinstance(error, KresilientError) else type(error).__name__

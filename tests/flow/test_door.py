@@ -19,7 +19,7 @@ from kresilient.api.errors import (
     ServerUnavailable,
 )
 from kresilient.flow import Door, Limiter
-from kresilient.flow.door import parse_retry_after
+from kresilient.flow.answers import parse_retry_after
 from kresilient.observe.events import Admitted, Event, Observers, PressureChanged, RequestFinished
 from kresilient.transport.base import Request
 

@@ -17,7 +17,7 @@ from ...api.versions import version_number
 from ...cache.shared import SharedInformer
 from ...cache.store import Store
 from ...client import Client
-from ...flow.door import Answer
+from ...flow.answers import Answer
 from ...transport.base import Request
 from ..request_info import RequestInfo
 from .calls import Call

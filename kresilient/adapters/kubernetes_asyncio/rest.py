@@ -12,7 +12,7 @@ from kubernetes_asyncio.client.rest import RESTClientObject, RESTResponse
 
 from ...api.errors import ApiError, KresilientError, LifecycleError, OutcomeUnknown, parse_status
 from ...client import Client
-from ...flow.door import Answer
+from ...flow.answers import Answer
 from ...flow.retry import Verdict, is_read, judge
 from ...transport.base import Request
 from .calls import Call
