@@ -616,7 +616,7 @@ class Client:
     # --- the parts ---
 
     async def _call(self, request: Request, *, repeatable: bool = False) -> Answer:
-        return await self._opened().call(request, repeatable=repeatable)
+        return await self._opened().call(request, repeatable=repeatable, probing=True)
 
     async def _written(self, write: Write, where: Resource) -> KubeObject:
         request = write.request

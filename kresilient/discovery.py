@@ -70,7 +70,7 @@ class Discovery:
                 asked = _loop_time()
                 request = Request("GET", path, headers={"Accept": "application/json"}, resource="discovery")
                 try:
-                    answer = await self._door.call(request)
+                    answer = await self._door.call(request, probing=True)
                     known = _decoder.decode(answer.body).resources
                 except NotFound:
                     known = []

@@ -55,7 +55,7 @@ class ListCall(Generic[T]):
         token, self.resource_version = "", ""
         while True:
             request = await self._page(token)
-            answer = await self._door.call(request, admit=not token)
+            answer = await self._door.call(request, admit=not token, probing=True)
             decoder = ListDecoder()
             items = decoder.feed(answer.body)
             last, meta = decoder.close()

@@ -123,7 +123,8 @@ class Door:
         *admit*: False for a further page of a list that was admitted; its repeats are admitted all the same.
         *within*: seconds from now after which no further try begins, where that is sooner than the policy's.
         *probing*: while the server refuses connections, wait with the informers for the client's one probe,
-        or be it, as long as tries may begin: for callers that would begin again at once.
+        or be it, as long as tries may begin: for callers that would begin again at once. A renewal of a lease
+        is tried all the same.
 
         Raises:
             ApiError: the server answered with a failure.
@@ -146,7 +147,7 @@ class Door:
 
         async def attempt(number: int) -> Answer:
             token = admit or number > 1
-            if probing:
+            if probing and lane is not Lane.LEASE:
                 await self._admit_in_turn(request, lane, until, at_once=True, token=token)
             else:
                 await self._admit(request, lane, token=token, place=self._in_flight)
