@@ -10,6 +10,7 @@ import pytest
 from kresilient.testing.server import ApiState, Refused
 from kresilient.testing.server.kinds import ApiResource
 from kresilient.testing.server.writing import Write
+from tests.server.custom import Wire
 
 from .objects import VALID, changed, valid
 
@@ -135,8 +136,20 @@ def test_a_valid_object_is_taken_and_may_be_written_back(state: ApiState, name: 
             "spec.containers[0].livenessProbe",
             "must specify a handler type",
         ),
-        ("v1/pods", "spec.restartPolicy", "Sometimes", "spec.restartPolicy", 'supported values: "Always"'),
-        ("v1/pods", "spec.dnsPolicy", "None!", "spec.dnsPolicy", "Unsupported value"),
+        (
+            "v1/pods",
+            "spec.restartPolicy",
+            "Sometimes",
+            "spec.restartPolicy",
+            '"Always", "OnFailure", "Never"',
+        ),
+        (
+            "v1/pods",
+            "spec.dnsPolicy",
+            "None!",
+            "spec.dnsPolicy",
+            '"ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"',
+        ),
         ("v1/pods", "spec.volumes", [{"name": "V"}], "spec.volumes[0].name", DNS_LABEL),
         (
             "v1/pods",
@@ -159,6 +172,36 @@ def test_a_valid_object_is_taken_and_may_be_written_back(state: ApiState, name: 
             {"matchLabels": {"app": "b"}},
             "spec.template.metadata.labels",
             "`selector` does not match template `labels`",
+        ),
+        *(
+            (
+                f"apps/v1/{kind}s",
+                "spec.selector",
+                {},
+                "spec.selector",
+                f"empty selector is invalid for {said}",
+            )
+            for kind, said in (
+                ("deployment", "deployment"),
+                ("replicaset", "deployment"),
+                ("daemonset", "daemonset"),
+                ("statefulset", "statefulset"),
+            )
+        ),
+        *(
+            (
+                f"apps/v1/{kind}s",
+                "spec.template.spec.activeDeadlineSeconds",
+                5,
+                "spec.template.spec.activeDeadlineSeconds",
+                f"Forbidden: activeDeadlineSeconds in {said} is not Supported",
+            )
+            for kind, said in (
+                ("deployment", "ReplicaSet"),
+                ("replicaset", "ReplicaSet"),
+                ("daemonset", "DaemonSet"),
+                ("statefulset", "StatefulSet"),
+            )
         ),
         ("apps/v1/deployments", "spec.replicas", -1, "spec.replicas", "greater than or equal to 0"),
         (
@@ -188,7 +231,14 @@ def test_a_valid_object_is_taken_and_may_be_written_back(state: ApiState, name: 
             "spec.template.spec.restartPolicy",
             "Always",
             "spec.template.spec.restartPolicy",
-            "Unsupported value",
+            'Required value: valid values: "OnFailure", "Never"',
+        ),
+        (
+            "batch/v1/jobs",
+            "spec.template.spec.restartPolicy",
+            "Sometimes",
+            "spec.template.spec.restartPolicy",
+            'Unsupported value: "Sometimes": supported values: "OnFailure", "Never"',
         ),
         ("batch/v1/jobs", "spec.parallelism", -1, "spec.parallelism", "greater than or equal to 0"),
         (
@@ -224,8 +274,23 @@ def test_a_valid_object_is_taken_and_may_be_written_back(state: ApiState, name: 
         ("storage.k8s.io/v1/storageclasses", "provisioner", "", "provisioner", "Required value"),
         (ROLES, "rules.0.verbs", [], "rules[0].verbs", "verbs must contain at least one value"),
         (ROLES, "rules.0.resources", [], "rules[0].resources", "at least one resource"),
-        (BINDINGS, "roleRef.kind", "Group", "roleRef.kind", 'supported values: "ClusterRole", "Role"'),
-        (BINDINGS, "subjects", [{"kind": "Pet", "name": "x"}], "subjects[0].kind", "Unsupported value"),
+        (BINDINGS, "roleRef.kind", "Group", "roleRef.kind", 'supported values: "Role", "ClusterRole"'),
+        (BINDINGS, "roleRef.name", "a/b", "roleRef.name", "may not contain '/'"),
+        (
+            BINDINGS,
+            "subjects",
+            [{"kind": "Pet", "name": "x"}],
+            "subjects[0].kind",
+            'supported values: "ServiceAccount", "User", "Group"',
+        ),
+        (BINDINGS, "subjects", [{"kind": "User"}], "subjects[0].name", "user name cannot be empty"),
+        (
+            BINDINGS,
+            "subjects",
+            [{"kind": "ServiceAccount", "name": "A_"}],
+            "subjects[0].name",
+            "a lowercase RFC 1123 subdomain",
+        ),
         (
             "coordination.k8s.io/v1/leases",
             "spec.leaseDurationSeconds",
@@ -361,3 +426,12 @@ def test_every_fault_is_named_at_once(state: ApiState) -> None:
         "spec.containers[0].image",
     ]
     assert refused.value.message.startswith('Pod "a" is invalid: [metadata.labels: Invalid value: "a b":')
+
+
+def test_a_lease_may_be_held_by_nobody() -> None:
+    """`ValidateLeaseSpec` in `pkg/apis/coordination/validation` asks for no holder: who releases a lease
+    writes an empty one."""
+    leases = "/apis/coordination.k8s.io/v1/namespaces/default/leases"
+    body = {"metadata": {"name": "l"}, "spec": {"holderIdentity": "", "leaseDurationSeconds": 1}}
+    status, made = Wire().ask("POST", leases, body)
+    assert (status, made["spec"]) == (201, {"holderIdentity": "", "leaseDurationSeconds": 1})

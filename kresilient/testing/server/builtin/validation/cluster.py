@@ -8,6 +8,7 @@ from typing import Any, Final
 from kresilient.testing.server.causes import forbidden, invalid_value, required, unsupported
 from kresilient.testing.server.statuses import Cause
 
+from .names import dns_subdomain, path_segment
 from .workloads import selector_faults
 
 __all__ = [
@@ -53,26 +54,33 @@ def role_binding(obj: Object) -> Iterator[Cause]:
     reference = obj.get("roleRef") or {}
     if reference.get("apiGroup") != _RBAC:
         yield unsupported("roleRef.apiGroup", reference.get("apiGroup") or "", [_RBAC])
-    kinds = ["ClusterRole", "Role"] if obj["metadata"].get("namespace") else ["ClusterRole"]
+    kinds = ["Role", "ClusterRole"] if obj["metadata"].get("namespace") else ["ClusterRole"]
     if reference.get("kind") not in kinds:
         yield unsupported("roleRef.kind", reference.get("kind") or "", kinds)
     if not reference.get("name"):
         yield required("roleRef.name")
+    for fault in path_segment(reference.get("name") or ""):
+        yield invalid_value("roleRef.name", reference["name"], fault)
     for place, subject in enumerate(obj.get("subjects") or ()):
         at = f"subjects[{place}]"
-        if not subject.get("name"):
+        name = subject.get("name") or ""
+        if not name:
             yield required(f"{at}.name")
         match subject.get("kind"):
             case "ServiceAccount":
+                if name:
+                    yield from (invalid_value(f"{at}.name", name, fault) for fault in dns_subdomain(name))
                 if subject.get("apiGroup"):
                     yield unsupported(f"{at}.apiGroup", subject["apiGroup"], [""])
                 if not subject.get("namespace") and not obj["metadata"].get("namespace"):
                     yield required(f"{at}.namespace")
-            case "User" | "Group":
+            case "User" | "Group" as kind:
+                if not name:
+                    yield invalid_value(f"{at}.name", "", f"{kind.lower()} name cannot be empty")
                 if subject.get("apiGroup") != _RBAC:
                     yield unsupported(f"{at}.apiGroup", subject.get("apiGroup") or "", [_RBAC])
             case other:
-                yield unsupported(f"{at}.kind", other or "", ["Group", "ServiceAccount", "User"])
+                yield unsupported(f"{at}.kind", other or "", ["ServiceAccount", "User", "Group"])
 
 
 def changed_binding(old: Object, new: Object) -> Iterator[Cause]:
@@ -88,8 +96,6 @@ def lease(obj: Object) -> Iterator[Cause]:
         yield invalid_value("spec.leaseDurationSeconds", duration, "must be greater than 0")
     if (changes := spec.get("leaseTransitions")) is not None and changes < 0:
         yield invalid_value("spec.leaseTransitions", changes, "must be greater than or equal to 0")
-    if spec.get("holderIdentity") == "":
-        yield invalid_value("spec.holderIdentity", "", "must not be empty")
 
 
 def event(obj: Object) -> Iterator[Cause]:

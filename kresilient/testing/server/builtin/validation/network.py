@@ -19,7 +19,7 @@ Object = Mapping[str, Any]
 _TYPES: Final = ("ClusterIP", "ExternalName", "LoadBalancer", "NodePort")
 _AFFINITIES: Final = ("ClientIP", "None")
 _PROTOCOLS: Final = ("SCTP", "TCP", "UDP")
-_PATH_TYPES: Final = ("Exact", "Prefix", "ImplementationSpecific")
+_PATH_TYPES: Final = ("Exact", "ImplementationSpecific", "Prefix")
 
 
 def service(obj: Object) -> Iterator[Cause]:

@@ -90,7 +90,7 @@ def _one_of(obj: Object, name: str, allowed: Iterable[str], at: str) -> Iterator
     if not value:
         yield required(f"{at}.{name}")
     elif value not in allowed:
-        yield unsupported(f"{at}.{name}", value, sorted(allowed))
+        yield unsupported(f"{at}.{name}", value, allowed)
 
 
 def _container(
@@ -223,7 +223,7 @@ def _toleration(one: Object, at: str) -> Iterator[Cause]:
     elif operator == "Exists" and one.get("value"):
         yield invalid_value(f"{at}.operator", one["value"], "value must be empty when `operator` is 'Exists'")
     if effect and effect not in _EFFECTS:
-        yield unsupported(f"{at}.effect", effect, sorted(_EFFECTS))
+        yield unsupported(f"{at}.effect", effect, _EFFECTS)
 
 
 def _volume(volume: Object, at: str, names: set[str]) -> Iterator[Cause]:

@@ -16,10 +16,11 @@ __all__ = [
     "changed_controller",
     "changed_job",
     "changed_stateful_set",
-    "controller",
     "cron_job",
+    "daemon_set",
     "deployment",
     "job",
+    "replica_set",
     "replication_controller",
     "selector_faults",
     "stateful_set",
@@ -35,8 +36,21 @@ _NOT_NEGATIVE: Final = "must be greater than or equal to 0"
 _SELECTOR_OPERATORS: Final = ("In", "NotIn", "Exists", "DoesNotExist")
 
 
-def controller(obj: Object) -> Iterator[Cause]:
-    """What replica sets, daemon sets, stateful sets and deployments have in common."""
+def daemon_set(obj: Object) -> Iterator[Cause]:
+    """The rules of a daemon set."""
+    yield from _controller(obj, "daemonset", "DaemonSet")
+
+
+def replica_set(obj: Object) -> Iterator[Cause]:
+    """The rules of a replica set, which the server words as those of a deployment."""
+    yield from _controller(obj, "deployment", "ReplicaSet")
+
+
+def _controller(obj: Object, selecting: str, templated: str) -> Iterator[Cause]:
+    """What replica sets, daemon sets, stateful sets and deployments have in common.
+
+    *selecting* and *templated* are what the messages about the selector and the template name.
+    """
     spec = obj.get("spec") or {}
     for field in ("replicas", "minReadySeconds", "revisionHistoryLimit"):
         if (spec.get(field) or 0) < 0:
@@ -48,7 +62,7 @@ def controller(obj: Object) -> Iterator[Cause]:
     else:
         yield from selector_faults(selector, "spec.selector")
         if not selector.get("matchLabels") and not selector.get("matchExpressions"):
-            yield invalid_value("spec.selector", dict(selector), _empty_selector(obj))
+            yield invalid_value("spec.selector", dict(selector), f"empty selector is invalid for {selecting}")
         elif not selects(selector, (template.get("metadata") or {}).get("labels") or {}):
             held = (template.get("metadata") or {}).get("labels") or {}
             said = "`selector` does not match template `labels`"
@@ -60,16 +74,8 @@ def controller(obj: Object) -> Iterator[Cause]:
     if (template.get("spec") or {}).get("activeDeadlineSeconds") is not None:
         yield forbidden(
             "spec.template.spec.activeDeadlineSeconds",
-            f"activeDeadlineSeconds in {_plural(obj)} is not Supported",
+            f"activeDeadlineSeconds in {templated} is not Supported",
         )
-
-
-def _plural(obj: Object) -> str:
-    return str(obj.get("kind") or "workload")
-
-
-def _empty_selector(obj: Object) -> str:
-    return f"empty selector is invalid for {str(obj.get('kind') or 'workload').lower()}"
 
 
 def selects(selector: Object, held: Mapping[str, str]) -> bool:
@@ -109,7 +115,7 @@ def selector_faults(selector: Object, at: str) -> Iterator[Cause]:
 
 def deployment(obj: Object) -> Iterator[Cause]:
     """The rules of a deployment."""
-    yield from controller(obj)
+    yield from replica_set(obj)
     spec = obj.get("spec") or {}
     strategy = spec.get("strategy") or {}
     at, rolling = "spec.strategy", strategy.get("rollingUpdate")
@@ -150,7 +156,7 @@ def _rolling(rolling: Object, at: str) -> Iterator[Cause]:
 
 def stateful_set(obj: Object) -> Iterator[Cause]:
     """The rules of a stateful set."""
-    yield from controller(obj)
+    yield from _controller(obj, "statefulset", "StatefulSet")
     spec = obj.get("spec") or {}
     policy = spec.get("podManagementPolicy")
     if policy not in ("OrderedReady", "Parallel"):
@@ -194,14 +200,11 @@ def job_spec(spec: Object, at: str) -> Iterator[Cause]:
         yield required(f"{at}.completions", "when completion mode is Indexed")
     template = spec.get("template") or {}
     yield from pod_template(template, f"{at}.template")
-    policy = (template.get("spec") or {}).get("restartPolicy")
-    if policy not in ("OnFailure", "Never"):
-        said = 'valid values: "OnFailure", "Never"'
-        yield (
-            required(f"{at}.template.spec.restartPolicy", said)
-            if not policy
-            else unsupported(f"{at}.template.spec.restartPolicy", policy, ["Never", "OnFailure"])
-        )
+    policy, place = (template.get("spec") or {}).get("restartPolicy"), f"{at}.template.spec.restartPolicy"
+    if policy in (None, "", "Always"):  # the default, which is nobody's wish
+        yield required(place, 'valid values: "OnFailure", "Never"')
+    elif policy not in ("OnFailure", "Never"):
+        yield unsupported(place, policy, ["OnFailure", "Never"])
 
 
 def cron_job(obj: Object) -> Iterator[Cause]:
