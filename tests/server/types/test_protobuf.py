@@ -43,6 +43,29 @@ def test_a_message_cut_anywhere_is_a_fault_or_a_smaller_object(name: str) -> Non
         assert read["kind"] == SENT[name]["json"]["kind"]
 
 
+@pytest.mark.parametrize(("sent", "kept"), [(2**32 + 5, 5), (2**31, -(2**31)), (2**64 - 1, -1)])
+def test_a_whole_number_of_32_bits_keeps_its_lowest(sent: int, kept: int) -> None:
+    """As the decoders in `generated.pb.go` do, where JSON is refused."""
+    spec = _field(1, sent)  # replicas
+    about = _field(1, b"apps/v1") + _field(2, b"Deployment")
+    read = read_protobuf(b"k8s\0" + _field(1, about) + _field(2, _field(2, spec)))
+    assert read["spec"] == {"replicas": kept}
+
+
+def _field(number: int, value: int | bytes) -> bytes:
+    if isinstance(value, bytes):
+        return _varint(number << 3 | 2) + _varint(len(value)) + value
+    return _varint(number << 3) + _varint(value)
+
+
+def _varint(value: int) -> bytes:
+    made = bytearray()
+    while value > 0x7F:
+        made.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*made, value])
+
+
 @given(st.binary(max_size=64), st.sampled_from(sorted(SENT)), st.integers(min_value=0))
 def test_any_bytes_are_a_fault_or_an_object(noise: bytes, name: str, at: int) -> None:
     body = bytearray(base64.b64decode(SENT[name]["protobuf"]))

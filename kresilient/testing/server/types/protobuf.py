@@ -105,6 +105,11 @@ def _number(value: int | bytes) -> int:
     return value - 2**64 if value >= 2**63 else value
 
 
+def _int32(value: int | bytes) -> int:
+    """A whole number of which an `int32` keeps the lowest bits, as the generated decoders do."""
+    return (_number(value) + 2**31) % 2**32 - 2**31
+
+
 def _text(value: int | bytes) -> str:
     try:
         return _message(value).decode()
@@ -173,7 +178,9 @@ def _scalar(name: str, value: int | bytes) -> Any:
             return _text(value)
         case "bool":
             return bool(_number(value))
-        case "int32" | "int64":
+        case "int32":
+            return _int32(value)
+        case "int64":
             return _number(value)
         case "float64":
             data = _message(value)
@@ -191,7 +198,7 @@ def _scalar(name: str, value: int | bytes) -> Any:
         case "Quantity":
             return _text(parts.get(1, b"")) or "0"
         case "IntOrString":
-            return _text(parts.get(3, b"")) if parts.get(1) else _number(parts.get(2, 0))
+            return _text(parts.get(3, b"")) if parts.get(1) else _int32(parts.get(2, 0))
         case "Duration":
             return f"{_number(parts.get(1, 0)) / 1e9:g}s"
     raw = _message(parts.get(1, b""))  # RawExtension, FieldsV1, JSON: JSON in a message
