@@ -38,6 +38,25 @@ def test_a_write_to_the_status_changes_what_metadata_the_kind_lets_it(
     assert set(owned[0]["fieldsV1"]["f:metadata"]) == {f"f:{name}" for name in changed}
 
 
+@pytest.mark.parametrize(
+    ("path", "spec"),
+    [
+        ("/apis/networking.k8s.io/v1/servicecidrs", {"cidrs": ["10.0.0.0/16"]}),
+        (
+            "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies",
+            {"validations": [{"expression": "true"}]},
+        ),
+    ],
+)
+def test_a_write_to_the_status_of_some_kinds_changes_no_metadata(path: str, spec: dict[str, Any]) -> None:
+    """`ResetObjectMetaForStatus` in the status strategies of `pkg/registry`."""
+    wire = Wire()
+    assert wire.ask("POST", path, {"metadata": {"name": "a"}, "spec": spec})[0] == 201
+    status, after = wire.ask("PATCH", f"{path}/a/status", {"metadata": METADATA}, kind="merge")
+    assert status == 200
+    assert not METADATA.keys() & after["metadata"].keys()
+
+
 def test_a_write_to_the_status_of_a_custom_resource_changes_no_metadata() -> None:
     wire = Wire()
     wire.define()

@@ -47,7 +47,9 @@ METADATA: Final = ("labels", "annotations", "finalizers", "ownerReferences")
 """What of the metadata is a client's to change."""
 _STATUS_KEEPS: Final = {
     ("", "pods"): ("ownerReferences",),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicies"): METADATA,
     ("apps", "deployments"): ("labels",),
+    ("networking.k8s.io", "servicecidrs"): METADATA,
     ("storage.k8s.io", "volumeattachments"): METADATA,
 }
 _GROUPS_KEEPING_METADATA: Final = frozenset(
