@@ -86,7 +86,7 @@ async def test_a_decision_and_an_impersonation_are_noted(tmp_path: Path) -> None
     await asked(server, "/version")
     await asked(server, CONFIGMAPS, authorization="Bearer bad")
     server.requests.save_audit(tmp_path / "audit.log")
-    acted, public, bad = (one for one in events(tmp_path / "audit.log") if one["stage"] == "ResponseComplete")
+    acted, public, bad = (one for one in events(tmp_path / "audit.log") if one["stage"] != "RequestReceived")
     assert (acted["user"]["username"], acted["impersonatedUser"]["username"]) == ("admin", "joe")
     assert acted["annotations"]["authorization.k8s.io/decision"] == "forbid"
     assert public["annotations"]["authorization.k8s.io/reason"] == (
@@ -95,6 +95,40 @@ async def test_a_decision_and_an_impersonation_are_noted(tmp_path: Path) -> None
     )
     assert "objectRef" not in public
     assert (bad["user"], bad["responseStatus"]["code"], "annotations" in bad) == ({}, 401, False)
+
+
+async def test_an_event_names_the_object_that_is_written(tmp_path: Path) -> None:
+    server = MemoryApiServer()
+    made = await asked(server, CONFIGMAPS, method="POST", body={"metadata": {"name": "a"}})
+    await asked(server, f"{CONFIGMAPS}/a", method="PUT", body=made.json)
+    await asked(server, CONFIGMAPS, method="POST", body={"metadata": {"name": "a"}})
+    server.requests.save_audit(tmp_path / "audit.log")
+    received, created, _, updated, _, refused = (one["objectRef"] for one in events(tmp_path / "audit.log"))
+    place = {"resource": "configmaps", "namespace": "default", "apiVersion": "v1"}
+    assert received == place, "its body is not read yet"
+    assert created == refused == {**place, "name": "a"}
+    metadata = made.json["metadata"]
+    which = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
+    assert updated == {**place, "name": "a", **which}
+    assert list(updated) == ["resource", "namespace", "name", "uid", "apiVersion", "resourceVersion"]
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "code"),
+    [("", {"authorization": "Bearer bad"}, 401), ("?timeout=soon", {"authorization": "Bearer good"}, 400)],
+)
+async def test_what_is_turned_away_unasked_is_one_event_of_nobody(
+    tmp_path: Path, query: str, headers: dict[str, str], code: int
+) -> None:
+    path = tmp_path / "audit.log"
+    async with MemoryApiServer(token="good", audit=path) as server:
+        answer = await asked(server, CONFIGMAPS + query, **headers)
+        assert (answer.status, "X-Kubernetes-Pf-Flowschema-Uid" in answer.headers) == (code, False)
+        assert server.requests.save_audit(tmp_path / "saved.log") == 1
+    (event,) = events(path)
+    assert events(tmp_path / "saved.log") == [event]
+    assert (event["stage"], event["user"], event["responseStatus"]["code"]) == ("ResponseStarted", {}, code)
+    assert event["responseStatus"]["message"] == answer.json["message"]
 
 
 async def test_events_stand_in_the_order_they_happened_whatever_the_wall_clock_does(tmp_path: Path) -> None:

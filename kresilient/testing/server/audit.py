@@ -4,7 +4,7 @@ line, at level Metadata."""
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from . import wire
 from .requests import RequestRecord
 
-__all__ = ["AuditLog", "Stage", "audit_event", "save_audit"]
+__all__ = ["AuditLog", "Stage", "audit_event", "has_stage", "save_audit"]
 
 Stage = Literal["RequestReceived", "ResponseStarted", "ResponseComplete"]
 _AGENT_LIMIT: Final = 1024
@@ -40,7 +40,7 @@ def audit_event(record: RequestRecord, stage: Stage) -> dict[str, Any]:
         agent = record.user_agent
         event["userAgent"] = agent if len(agent) <= _AGENT_LIMIT else f"{agent[:_AGENT_LIMIT]}...TRUNCATED"
     if record.info.plural:
-        event["objectRef"] = _reference(record)
+        event["objectRef"] = _reference(record, record.named if begun else {})
     if begun:
         event["responseStatus"] = _response_status(record)
     event["requestReceivedTimestamp"] = _micro_time(record.received)
@@ -96,12 +96,24 @@ def _line(record: RequestRecord, stage: Stage) -> bytes:
     return wire.encode(audit_event(record, stage)) + b"\n"
 
 
+def has_stage(record: RequestRecord, stage: Stage) -> bool:
+    """Whether the log tells of *record* at *stage*, once it is there.
+
+    Of a watch it does at all of them. What is turned away before it is known who asks (401, or a deadline
+    that cannot be read) is told of when it is answered, and then alone (`WithFailedAuthenticationAudit`).
+    """
+    if record.who is None:
+        return stage == "ResponseStarted"
+    return stage != "ResponseStarted" or record.verb == "watch"
+
+
 def _stages(record: RequestRecord) -> Iterator[Stage]:
-    yield "RequestReceived"
-    if record.verb == "watch" and record.began is not None:
-        yield "ResponseStarted"
-    if record.end is not None:
-        yield "ResponseComplete"
+    there: dict[Stage, bool] = {
+        "RequestReceived": True,
+        "ResponseStarted": record.began is not None,
+        "ResponseComplete": record.end is not None,
+    }
+    yield from (stage for stage, came in there.items() if came and has_stage(record, stage))
 
 
 def _moment(record: RequestRecord, stage: Stage) -> float:
@@ -125,14 +137,17 @@ def _uri(record: RequestRecord) -> str:
     return f"{path}?{urlencode(record.query)}" if record.query else path
 
 
-def _reference(record: RequestRecord) -> dict[str, str]:
+def _reference(record: RequestRecord, named: Mapping[str, str]) -> dict[str, str]:
+    """What the request is about: by its path, and, for the rest, by the object in its body."""
     info = record.info
     reference = {
         "resource": info.plural,
-        "namespace": info.namespace,
-        "name": info.name,
+        "namespace": info.namespace or named.get("namespace", ""),
+        "name": info.name or named.get("name", ""),
+        "uid": named.get("uid", ""),
         "apiGroup": info.group,
         "apiVersion": info.version,
+        "resourceVersion": named.get("resourceVersion", ""),
         "subresource": info.subresource,
     }
     return {key: value for key, value in reference.items() if value}

@@ -72,6 +72,8 @@ def object_body(
             f"({resource.version}.{obj['kind']}) to ({package}.{kind}): unknown conversion"
         )
     check_shape(obj, kind, resource.version)
+    if call.on_object is not None:
+        call.on_object(obj["metadata"])
     return obj
 
 

@@ -6,10 +6,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from email.utils import formatdate
 from typing import Final
 
-from .access import Access, Attributes, forbidden
+from .access import Access, Attributes, Identity, forbidden
 from .access.priority import EXEMPT, Flow, Flows
 from .activity import Activity
 from .answers import Answer
@@ -102,6 +103,7 @@ class HandlerChain:
         info = RequestInfo.of(call)
         loop = asyncio.get_running_loop()
         record = self._record(call, info, loop.time())
+        call = replace(call, on_object=record.read)
         kind = kind_of(info.verb)
         seated = False
         answer: Answer | None = None
@@ -173,7 +175,7 @@ class HandlerChain:
 
     def _record(self, call: Call, info: RequestInfo, start: float) -> RequestRecord:
         """The record of *call*, with who makes it."""
-        caller = self._access.identify(call)
+        caller = self._caller(call, info)
         record = RequestRecord(
             info,
             call.method,
@@ -186,12 +188,24 @@ class HandlerChain:
             call.address,
             call.headers.get("audit-id", ""),
             refused=caller.refused,
+            token=call.token,
             applies=call.headers.get("content-type", "").startswith("application/apply-patch"),
         )
         if caller.user is not None:
             flow = self._flows.of(caller.user, Attributes.of(info))
             record.flow_schema, record.priority_level = flow.schema, flow.level
         return record
+
+    def _caller(self, call: Call, info: RequestInfo) -> Identity:
+        """Who makes *call*.
+
+        Nobody where its deadline cannot be read: that filter stands outside of the one that asks who it is.
+        """
+        long_running = info.verb == "watch" or info.subresource in CONNECTS
+        if not long_running and (fault := duration_fault(call.query.get("timeout") or "0")):
+            said = f"invalid timeout specified in the request URL - {fault}"
+            return Identity(None, refused=bad_request(said))
+        return self._access.identify(call)
 
     def _answer(self, call: Call, record: RequestRecord, met: Met, *, full: bool) -> Answer:
         answer = self._answered(call, record, met, full=full)
@@ -200,11 +214,7 @@ class HandlerChain:
         return answer
 
     def _answered(self, call: Call, record: RequestRecord, met: Met, *, full: bool) -> Answer:
-        long_running = record.verb == "watch" or record.info.subresource in CONNECTS
-        if not long_running and (fault := duration_fault(call.query.get("timeout") or "0")):
-            # Before anybody asks who it is: the filter for deadlines stands outside of that.
-            return Answer.refused(bad_request(f"invalid timeout specified in the request URL - {fault}"))
-        caller = self._access.identify(call)
+        caller = self._caller(call, record.info)
         if full and caller.user is not None:
             self._metrics.rejected(record)
             return Answer.refused(too_many_requests())

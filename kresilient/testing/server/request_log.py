@@ -12,7 +12,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, Final, overload
 
-from .audit import AuditLog, Stage, save_audit
+from .audit import AuditLog, Stage, has_stage, save_audit
 from .requests import RequestRecord
 
 __all__ = ["RequestLog", "RequestSelection"]
@@ -194,7 +194,8 @@ class RequestLog(_Figures):
         """Write the kept requests to *path* as kube-apiserver's audit log has them; returns how many lines.
 
         JSON lines, each an Event of audit.k8s.io/v1 at level Metadata: one when a request came, one when a
-        watch began to be answered, one when the answer was complete. Raises `OSError`.
+        watch began to be answered, one when the answer was complete; one alone of a request with bad
+        credentials. Raises `OSError`.
         """
         return save_audit(path, self)
 
@@ -233,8 +234,7 @@ class RequestLog(_Figures):
     def answered(self, record: RequestRecord, code: int) -> None:
         """The answer to *record* begins."""
         record.code = code
-        if record.verb == "watch":
-            self._log(record, "ResponseStarted")
+        self._log(record, "ResponseStarted")
         self._notice(record)
 
     def ended(self, record: RequestRecord) -> None:
@@ -243,7 +243,7 @@ class RequestLog(_Figures):
 
     def _log(self, record: RequestRecord, stage: Stage) -> None:
         audit = self._audit
-        if audit is None:
+        if audit is None or not has_stage(record, stage):
             return
         try:
             audit.write(record, stage)

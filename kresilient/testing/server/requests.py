@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
@@ -23,6 +23,7 @@ class Call:
         repeated: the values of each header that came more than once.
         certificate: whom the client's certificate names, None without one.
         address: where it came from.
+        on_object: told the metadata of the object in the body, once that is read.
     """
 
     method: str
@@ -33,6 +34,13 @@ class Call:
     repeated: Mapping[str, Sequence[str]] = field(default_factory=dict)
     certificate: User | None = None
     address: str = "127.0.0.1"
+    on_object: Callable[[Mapping[str, Any]], None] | None = None
+
+    @property
+    def token(self) -> str:
+        """The bearer token that it comes with, good or not; empty where it has none."""
+        kind, _, rest = self.headers.get("authorization", "").strip().partition(" ")
+        return rest.partition(" ")[0] if kind.lower() == "bearer" else ""
 
     def values(self, header: str) -> list[str]:
         """Every value of *header*, in order."""
@@ -127,6 +135,8 @@ class RequestRecord:
         applies: whether it is a patch of server-side apply.
         flow_schema, priority_level: what priority and fairness took it for.
         audit_id: what the `Audit-Id` header of the answer says.
+        token: the bearer token that it came with, good or not.
+        named: what the object in its body says that it is: its name, namespace, uid and resource version.
     """
 
     info: RequestInfo
@@ -150,7 +160,14 @@ class RequestRecord:
     refused: Refused | None = None
     allowed: bool | None = None
     reason: str = ""
+    token: str = field(default="", repr=False)
+    named: Mapping[str, str] = field(default_factory=dict)
     seen: set[int] = field(default_factory=set, repr=False)
+
+    def read(self, metadata: Mapping[str, Any]) -> None:
+        """The object in its body has this *metadata*."""
+        told = ((name, metadata.get(name)) for name in ("namespace", "name", "uid", "resourceVersion"))
+        self.named = {name: value for name, value in told if isinstance(value, str) and value}
 
     @property
     def verb(self) -> str:
