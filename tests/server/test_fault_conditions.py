@@ -18,6 +18,8 @@ import kresilient as kr
 from kresilient.testing.server import FakeApiServer, MemoryApiServer, MemoryTransport
 from kresilient.transport.base import Request
 
+from .asked import asked
+
 CONFIGS = "/api/v1/namespaces/default/configmaps"
 
 
@@ -321,6 +323,41 @@ async def test_in_memory_a_client_goes_on_with_the_token_that_was_revoked() -> N
         assert [(await read(one))[0] for one in (early, late)] == [401, 401], "403 is for who has none"
         server.access.accept("second", user="admin")
         assert [(await read(one))[0] for one in (early, late)] == [200, 200]
+
+
+async def test_only_a_token_that_is_good_can_be_revoked() -> None:
+    async with MemoryApiServer(token="good") as server:
+        revoked = server.faults.on("list").revoke_token()
+        assert (await asked(server, CONFIGS)).status == 403
+        assert (await asked(server, CONFIGS, authorization="Bearer bad")).status == 401
+        assert revoked.hits == 0, "neither had one to lose"
+        assert (await asked(server, CONFIGS, authorization="Bearer good")).status == 401
+        assert revoked.hits == 1
+        server.faults.revoke_token("good")  # once more
+        with pytest.raises(ValueError, match="this token never was good"):
+            server.faults.revoke_token("unknown")
+
+
+async def test_a_revoked_token_is_no_way_in_where_everybody_is_let_in() -> None:
+    async with MemoryApiServer() as server:
+        token = server.access.token_of("jane")
+        server.faults.revoke_token(token)
+        assert (await asked(server, CONFIGS, authorization=f"Bearer {token}")).status == 401
+        assert (await asked(server, CONFIGS)).status == 200
+        server.access.accept(token, user="jane")
+        assert (await asked(server, CONFIGS, authorization=f"Bearer {token}")).status == 200
+
+
+async def test_the_token_of_a_service_account_is_revoked_too() -> None:
+    async with MemoryApiServer(token="admin") as server:
+        server.create("v1/serviceaccounts", {"metadata": {"name": "till"}})
+        path = "/api/v1/namespaces/default/serviceaccounts/till/token"
+        made = await asked(server, path, method="POST", body={}, authorization="Bearer admin")
+        token = made.json["status"]["token"]
+        assert (await asked(server, CONFIGS, authorization=f"Bearer {token}")).status == 200
+        server.faults.next("list").revoke_token()
+        for _ in range(2):
+            assert (await asked(server, CONFIGS, authorization=f"Bearer {token}")).status == 401
 
 
 async def test_anything_can_happen_when_a_request_comes(

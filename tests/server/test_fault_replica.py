@@ -218,6 +218,34 @@ class TestLag:
             assert watching.events == []
             assert server.faults.replicas == []
 
+    async def test_one_that_no_request_can_meet_any_more_is_let_go(
+        self, server: MemoryApiServer, transport: MemoryTransport
+    ) -> None:
+        server.faults.next("list").lag()
+        server.create("v1/configmaps", a_config("c"))
+        assert await names(transport, resourceVersion="0") == ["a", "b"]
+        server.create("v1/configmaps", a_config("d"))
+        assert server.faults.replicas == []
+
+    async def test_one_is_kept_for_those_who_have_met_it(
+        self, server: MemoryApiServer, transport: MemoryTransport
+    ) -> None:
+        server.faults.on("watch").delay(5.0)
+        fault = server.faults.next("watch").lag(1)
+        watching = Watching()
+        task = asyncio.create_task(watching.run(transport, resourceVersion="0"))
+        await fault.hit()
+        server.create("v1/configmaps", a_config("c"))
+        assert len(server.faults.replicas) == 1, "its request is still on its way there"
+        await server.watchers("v1/configmaps", 1)
+        server.create("v1/configmaps", a_config("d"))
+        await server.settled()
+        assert watching.events == ["ADDED a", "ADDED b", "ADDED c"]
+        task.cancel()
+        await asyncio.wait([task])
+        server.create("v1/configmaps", a_config("e"))
+        assert server.faults.replicas == []
+
     async def test_a_rewind_ends_its_watches(
         self, server: MemoryApiServer, transport: MemoryTransport
     ) -> None:

@@ -79,6 +79,7 @@ class Access:
         self._admin_groups = (MASTERS, AUTHENTICATED) if rbac else (AUTHENTICATED,)
         self._admin = self.user("admin")
         self._tokens: dict[str, User] = {}
+        self._revoked: set[str] = set()
         self._numbers = count(1)
         self._open = True
         given = list(tokens)
@@ -129,18 +130,26 @@ class Access:
         `system:authenticated` is added to the *groups*. Without any, `admin` is whoever may do everything.
         """
         self._tokens.pop(token, None)
+        self._revoked.discard(token)
         self._tokens[token] = self.user(user, uid=uid, groups=groups, extra=extra)
         self._open = False
 
-    def revoke(self, token: str) -> None:
-        """No longer accept *token*; requests that run go on. Idempotent."""
+    def revoke(self, token: str) -> bool:
+        """No longer accept *token*, that of a ServiceAccount included; requests that run go on. Idempotent.
+
+        It is refused with 401 also where whoever has none is let in. Returns whether it ever was good.
+        """
+        if self.user_of_token(token) is not None:
+            self._revoked.add(token)
         self._tokens.pop(token, None)
+        return token in self._revoked
 
     def replace(
         self, token: str, *, user: str = "admin", uid: str = "", groups: Iterable[str] | None = None
     ) -> None:
         """Accept *token* alone, as `accept` does."""
-        self._tokens.clear()
+        for one in tuple(self._tokens):
+            self.revoke(one)
         self.accept(token, user=user, uid=uid, groups=groups)
 
     def user(
@@ -166,6 +175,8 @@ class Access:
         self, token: str, audiences: Iterable[str] = (AUDIENCE,)
     ) -> tuple[User, list[str]] | None:
         """Whose *token* is, and for which of *audiences*; None for one that is not good, or for none."""
+        if token in self._revoked:
+            return None
         user = self._tokens.get(token)
         if user is None:
             return self.service_accounts.user_of(token, audiences)
@@ -204,11 +215,10 @@ class Access:
     def _authenticate(self, call: Call) -> User:
         if call.certificate is not None:
             return call.certificate
-        kind, _, token = call.headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer" and token.strip():
-            user = self.user_of_token(token.strip())
+        if token := call.token:
+            user = self.user_of_token(token)
             if user is not None:
                 return user
-            if not self._open:
+            if not self._open or token in self._revoked:
                 raise unauthorized()
         return self._admin if self._open else ANONYMOUS

@@ -98,12 +98,21 @@ class Conditions:
     def revoke_token(self, token: str | None = None) -> None:
         """No longer accept *token*, by default the newest: 401 from now on. Requests that run go on.
 
-        Raises `ValueError` where no token is needed, so that none could be revoked.
+        Raises `ValueError` for one that never was good, and where no token is needed, so that none could be
+        revoked.
         """
         revoked = token if token is not None else self._server.token
         if revoked is None:
             raise ValueError("this server lets everybody in: give it a token (token=...) to revoke one")
-        self._server.access.revoke(revoked)
+        if not self._server.access.revoke(revoked):
+            raise ValueError(
+                "this token never was good, so that revoking it changes nothing: "
+                "server.access.token_of(user) gives one that is"
+            )
+
+    def is_good(self, token: str) -> bool:
+        """Whether *token* is accepted now."""
+        return self._server.access.user_of_token(token) is not None
 
     # --- tasks -------------------------------------------------------------------------------------------
 

@@ -70,6 +70,12 @@ class Effect:
     streaming: ClassVar[bool] = False
     alone: ClassVar[bool] = True
 
+    def met(self, record: RequestRecord) -> None:
+        """*record* met the fault, and nothing has happened to it yet."""
+
+    def spent(self) -> None:
+        """No request can meet the fault any more, though it was not taken back."""
+
     async def before(self, exchange: Exchange) -> None:
         """Before the request is looked at. May wait; raises `Reset` for no answer at all."""
 

@@ -81,6 +81,7 @@ class Fault:
             return False
         self.hits += 1
         self.requests.append(record)
+        self.effect.met(record)
         self._met.tell()
         return True
 

@@ -92,6 +92,7 @@ class Faults(Conditions):
         """Disarm *fault*. Idempotent."""
         if fault in self._armed:
             self._armed.remove(fault)
+            fault.effect.spent()
         if isinstance(fault.effect, Lag):  # whose replica may have caught up with what somebody waits for
             self._server._objects_changed()
 
@@ -106,7 +107,7 @@ class Faults(Conditions):
         """Let replicas take in what the server's objects have become."""
         for replica in tuple(self.replicas):
             replica.follow()
-            if replica.caught_up and not replica.watched:
+            if replica.idle:
                 self.replicas.remove(replica)
 
     def meet(self, exchange: Exchange) -> Met:

@@ -302,14 +302,17 @@ class Match:
         return self._arm(Act(lambda _: self.faults.compact()), "compact()")
 
     def revoke_token(self) -> Fault:
-        """No longer accept the token that the request has, beginning with the request itself."""
+        """No longer accept the token that the request has, beginning with the request itself.
 
-        def revoke(exchange: Exchange) -> None:
-            kind, _, token = exchange.call.headers.get("authorization", "").partition(" ")
-            if kind.lower() == "bearer" and token.strip():
-                self.faults.revoke_token(token.strip())
+        Only requests that come with a token that is good are counted: others have none to lose.
+        """
 
-        return self._arm(Act(revoke), "revoke_token()")
+        def has_one(record: RequestRecord) -> bool:
+            return self.faults.is_good(record.token)
+
+        meant = replace(self, criteria=replace(self.criteria, when=(*self.criteria.when, has_one)))
+        revoking = Act(lambda exchange: self.faults.revoke_token(exchange.record.token))
+        return meant._arm(revoking, "revoke_token()")
 
     def kill(self) -> Fault:
         """Kill the server when the request comes, which is not carried out; see `Faults.kill`."""

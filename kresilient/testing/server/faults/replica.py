@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from ..requests import Call
+from ..requests import Call, RequestRecord
 from ..routes import Routes
 from ..state import ApiState
 from ..statuses import Refused
@@ -35,15 +35,31 @@ class Replica:
         self._stuck = None if behind is not None else source.version
         self._waiting: deque[tuple[tuple[str, str], Change]] = deque()
         self._history = history
+        self._serving: set[RequestRecord] = set()
+        self._crowd = 64
+        self._retired = False
         self._seen = source.version
         self._lost = False
         self.state = source.as_of(self._horizon())
         self._waiting.extend(source.since(self.state.version))
 
+    def serves(self, record: RequestRecord) -> None:
+        """It may be asked by *record*, until that ends."""
+        if len(self._serving) >= self._crowd:
+            self._serving = {one for one in self._serving if one.end is None}
+            self._crowd = 2 * len(self._serving) + 64
+        self._serving.add(record)
+
+    def retire(self) -> None:
+        """Nobody new comes."""
+        self._retired = True
+
     @property
-    def watched(self) -> bool:
-        """Whether anybody still watches here."""
-        return self.state.watched
+    def idle(self) -> bool:
+        """Whether nobody asks or watches here, nor ever will."""
+        if not (self._retired or self.caught_up) or self.state.watched:
+            return False
+        return self.caught_up or all(one.end is not None for one in self._serving)
 
     @property
     def caught_up(self) -> bool:
@@ -121,6 +137,12 @@ class Lag(Effect):
 
     def replica(self, exchange: Exchange) -> Replica | None:
         return self.behind if self.behind.answers(exchange.call, exchange.record.verb) else None
+
+    def met(self, record: RequestRecord) -> None:
+        self.behind.serves(record)
+
+    def spent(self) -> None:
+        self.behind.retire()
 
     def lift(self) -> None:
         self.behind.catch_up()
