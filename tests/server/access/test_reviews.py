@@ -162,3 +162,72 @@ async def test_a_review_that_asks_for_nothing_is_refused(
 async def test_a_local_review_is_of_its_namespace(server: MemoryApiServer, as_admin: Ask) -> None:
     grant(server, rule("list"))
     assert (await status(as_admin, LOCAL, user="jane", resourceAttributes=LIST))["allowed"]
+
+
+ATTRIBUTES = "spec.resourceAttributes"
+
+
+@pytest.mark.parametrize(
+    ("selectors", "said"),
+    [
+        (
+            {"fieldSelector": {}},
+            f"{ATTRIBUTES}.fieldSelector.requirements: Required value: when {ATTRIBUTES}.fieldSelector is "
+            "specified, requirements or rawSelector is required",
+        ),
+        (
+            {"labelSelector": {"rawSelector": "a", "requirements": [{"key": "a", "operator": "Exists"}]}},
+            f'{ATTRIBUTES}.labelSelector.rawSelector: Invalid value: "a": may not specified at the same time '
+            "as requirements",
+        ),
+        (
+            {"fieldSelector": {"requirements": [{"key": "a", "operator": "In"}]}},
+            f"{ATTRIBUTES}.fieldSelector.requirements[0].values: Required value: must be specified when "
+            "`operator` is 'In' or 'NotIn'",
+        ),
+        (
+            {"labelSelector": {"requirements": [{"key": "a", "operator": "Exists", "values": ["b"]}]}},
+            f"{ATTRIBUTES}.labelSelector.requirements[0].values: Forbidden: may not be specified when "
+            "`operator` is 'Exists' or 'DoesNotExist'",
+        ),
+    ],
+)
+async def test_a_review_with_selectors_that_say_nothing_is_refused(
+    as_jane: Ask, selectors: dict[str, Any], said: str
+) -> None:
+    spec = {"resourceAttributes": {"verb": "list", "resource": "pods", **selectors}}
+    path = f"{AUTHORIZATION}/selfsubjectaccessreviews"
+    answer = await as_jane(path, method="POST", body={"spec": spec})
+    assert answer.status == 422
+    assert answer.json["message"] == f'SelfSubjectAccessReview.authorization.k8s.io "" is invalid: {said}'
+
+
+async def test_selectors_of_a_review_are_taken_and_roles_do_not_look_at_them(
+    server: MemoryApiServer, as_jane: Ask
+) -> None:
+    grant(server, rule("list"))
+    requirements = [{"key": "a", "operator": "Later", "values": ["b"]}]
+    found = await status(
+        as_jane,
+        f"{AUTHORIZATION}/selfsubjectaccessreviews",
+        resourceAttributes={
+            "verb": "list",
+            "resource": "configmaps",
+            "namespace": "default",
+            "fieldSelector": {"rawSelector": "metadata.name=a"},
+            "labelSelector": {"requirements": requirements},
+        },
+    )
+    assert found["allowed"]
+
+
+@pytest.mark.parametrize("path", [f"{AUTHORIZATION}/subjectaccessreviews", LOCAL])
+async def test_a_review_has_no_name(as_admin: Ask, path: str) -> None:
+    attributes = {"verb": "get", "resource": "pods", "namespace": "default"}
+    body = {"metadata": {"name": "mine"}, "spec": {"user": "jane", "resourceAttributes": attributes}}
+    answer = await as_admin(path, method="POST", body=body)
+    (cause,) = answer.json["details"]["causes"]
+    assert (answer.status, cause["field"]) == (422, "metadata")
+    assert cause["message"].endswith(
+        "must be empty except for namespace" if path == LOCAL else "must be empty"
+    )

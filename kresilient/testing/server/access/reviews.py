@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from .. import causes
 from ..go_words import quote
 from ..kinds import ApiResource
 from ..objects import empty_object, ordered, read_object, timestamp
@@ -24,6 +25,16 @@ __all__ = ["REVIEWS", "Reviews"]
 
 REVIEWS: Final = frozenset({"authentication.k8s.io", "authorization.k8s.io"})
 """The groups whose resources are reviews."""
+
+_OWN: Final = (
+    "name",
+    "generateName",
+    "labels",
+    "annotations",
+    "ownerReferences",
+    "finalizers",
+    "resourceVersion",
+)
 
 
 class Reviews:
@@ -52,9 +63,9 @@ class Reviews:
             case "localsubjectaccessreviews":
                 status = self._local(resource, asked, spec, namespace)
             case "selfsubjectaccessreviews":
-                status = self._access_review(resource, spec, user)
+                status = self._access_review(resource, asked, user)
             case _:
-                status = self._access_review(resource, spec, None)
+                status = self._access_review(resource, asked, None)
         metadata = {**(asked.get("metadata") or {}), "managedFields": self._managed(resource, asked, write)}
         return _shown(resource, {**asked, "metadata": metadata, "status": status})
 
@@ -69,21 +80,30 @@ class Reviews:
         return {"authenticated": True, "user": user.info(), "audiences": audiences}
 
     def _access_review(
-        self, resource: ApiResource, spec: Mapping[str, Any], user: User | None
+        self, resource: ApiResource, asked: Mapping[str, Any], user: User | None
     ) -> dict[str, Any]:
-        causes: list[Cause] = []
+        found: list[Cause] = []
+        spec = asked.get("spec") or {}
         on_resource, on_path = (spec.get(f"{kind}Attributes") for kind in ("resource", "nonResource"))
         if on_resource is not None and on_path is not None:
             said = f"{_found(on_path)}: cannot be specified in combination with resourceAttributes"
-            causes.append(("FieldValueInvalid", said, "spec.nonResourceAttributes"))
+            found.append(("FieldValueInvalid", said, "spec.nonResourceAttributes"))
         if on_resource is None and on_path is None:
             said = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-            causes.append(("FieldValueInvalid", f'Invalid value: "null": {said}', "spec.resourceAttributes"))
+            found.append(("FieldValueInvalid", f'Invalid value: "null": {said}', "spec.resourceAttributes"))
         if user is None and not spec.get("user") and not spec.get("groups"):
             said = 'Invalid value: "": at least one of user or group must be specified'
-            causes.append(("FieldValueInvalid", said, "spec.user"))
-        if causes:
-            raise invalid(resource, "", *causes)
+            found.append(("FieldValueInvalid", said, "spec.user"))
+        for kind in ("field", "label"):
+            place, selector = (
+                f"spec.resourceAttributes.{kind}Selector",
+                (on_resource or {}).get(f"{kind}Selector"),
+            )
+            found += [] if selector is None else _selector_faults(place, selector)
+        if named := _called(asked.get("metadata") or {}, resource):
+            found.append(("FieldValueInvalid", f"Invalid value: {named}", "metadata"))
+        if found:
+            raise invalid(resource, "", *found)
         if user is None:
             extra = {key: tuple(values) for key, values in (spec.get("extra") or {}).items()}
             groups = tuple(spec.get("groups") or ())
@@ -104,7 +124,7 @@ class Reviews:
             raise invalid(resource, "", ("FieldValueInvalid", said, "spec.nonResourceAttributes"))
         if (spec.get("resourceAttributes") or {}).get("namespace", "") != namespace:
             raise bad_request(f"spec.resourceAttributes.namespace must match namespace: {namespace}")
-        return self._access_review(resource, spec, None)
+        return self._access_review(resource, asked, None)
 
     def _rules(self, user: User, namespace: str) -> dict[str, Any]:
         if not namespace:
@@ -136,6 +156,35 @@ def _found(attributes: Mapping[str, Any]) -> str:
     """The attributes of a path as Go prints them in a fault."""
     path, verb = (quote(attributes.get(key, "")) for key in ("path", "verb"))
     return f"Invalid value: authorization.NonResourceAttributes{{Path:{path}, Verb:{verb}}}"
+
+
+def _called(metadata: Mapping[str, Any], resource: ApiResource) -> str:
+    """What is wrong with the *metadata* of a review, which has no name of its own; empty where nothing is.
+
+    Of the Go struct that the server prints it has the beginning.
+    """
+    if not any(metadata.get(field) for field in _OWN):
+        return ""
+    but = " except for namespace" if resource.namespaced else ""
+    return f"v1.ObjectMeta{{Name:{quote(str(metadata.get('name') or ''))}, ...}}: must be empty{but}"
+
+
+def _selector_faults(place: str, selector: Mapping[str, Any]) -> Iterator[Cause]:
+    """What `validateFieldSelectorAttributes` and its twin find; an operator may be one of a later version."""
+    raw, requirements = selector.get("rawSelector"), selector.get("requirements") or []
+    if raw and requirements:
+        said = "may not specified at the same time as requirements"
+        yield causes.invalid_value(f"{place}.rawSelector", raw, said)
+    if not raw and not requirements:
+        said = f"when {place} is specified, requirements or rawSelector is required"
+        yield causes.required(f"{place}.requirements", said)
+    for number, one in enumerate(requirements):
+        where, operator = f"{place}.requirements[{number}].values", one.get("operator")
+        if operator in ("In", "NotIn") and not one.get("values"):
+            yield causes.required(where, "must be specified when `operator` is 'In' or 'NotIn'")
+        if operator in ("Exists", "DoesNotExist") and one.get("values"):
+            said = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"
+            yield causes.forbidden(where, said)
 
 
 def _on_resources(rule: Rule) -> dict[str, Any]:
