@@ -243,3 +243,11 @@ async def test_headers_that_come_twice_reach_the_server_over_http() -> None:
     ):
         info = (await response.json())["status"]["userInfo"]
     assert info["groups"] == ["a", "b", "system:authenticated"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/version", 200), ("/readyz", 200), ("/readyz/ping", 403), ("/versions", 403), ("/metrics", 403)],
+)
+async def test_who_shows_nothing_sees_that_the_server_is_there_and_no_more(path: str, status: int) -> None:
+    assert (await asked(MemoryApiServer(token="t"), path)).status == status

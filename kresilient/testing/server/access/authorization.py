@@ -12,7 +12,8 @@ from .rbac import Rbac, Rule
 
 __all__ = ["Authorizer", "Everybody", "Roles", "Rules"]
 
-_PUBLIC: Final = ("/version", "/healthz", "/livez", "/readyz")
+_PUBLIC: Final = frozenset({"/version", "/version/", "/healthz", "/livez", "/readyz"})
+"""What `system:public-info-viewer` lets everybody see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Everybody:
     def decide(self, user: User, asked: Attributes) -> Decision:
         if UNAUTHENTICATED not in user.groups:
             return ALLOWED
-        return Decision(not asked.resource and asked.path.startswith(_PUBLIC))
+        return Decision(not asked.resource and asked.verb == "get" and asked.path in _PUBLIC)
 
     def rules(self, user: User, namespace: str) -> Rules:
         everything = ("*",)
