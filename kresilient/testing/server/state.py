@@ -45,7 +45,7 @@ from .storage import Change, Stored
 from .update import same_uid, updated
 from .writing import Write
 
-__all__ = ["ApiState", "Commit"]
+__all__ = ["ApiState"]
 
 
 class ApiState(History):
