@@ -46,7 +46,7 @@ class Wire:
     def answer(self, method: str, path: str, body: Any = None, media: str = "") -> Answer:
         path, _, query = path.partition("?")
         pairs = dict(part.partition("=")[::2] for part in query.split("&") if part)
-        data = b"" if body is None else json.dumps(body).encode()
+        data = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         call = Call(method, path, pairs, {"content-type": media, "accept": "application/json"}, data)
         return self.routes.answer(call, RequestInfo.of(call), self.user)
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 from .kinds import ApiResource
-from .repeated import repeated_fields
-from .request_text import Unreadable, read_json, read_yaml
+from .request_text import Unreadable, in_order, read_json
+from .request_yaml import read_yaml
 from .requests import Call
 from .statuses import Refused, bad_request, too_large, unsupported_media_type
+from .strict_decoding import patch_faults, repeated_fields, yaml_faults
 from .types.protobuf import MEDIA_TYPE, ProtobufFault, read_protobuf
 from .writing import Write
 
-__all__ = ["object_body", "patch_body"]
+__all__ = ["object_body", "patch_body", "patch_kind"]
+
+Result = TypeVar("Result")
 
 LIMIT: Final = 3 * 1024 * 1024
 _OBJECT_TYPES: Final = ("application/json", "application/yaml", MEDIA_TYPE)
@@ -39,7 +43,7 @@ def object_body(
     """The object in the body of a create or an update. Raises `Refused`: 400, 413 or 415.
 
     *kind* and *api_version* are what a subresource expects instead of the resource's own. A *write* is told
-    of the fields that the body gives more than once.
+    of what the body gives more than once.
     """
     media_type = _media_type(call)
     if media_type not in ("", "application/json", "application/yaml", MEDIA_TYPE):
@@ -52,9 +56,13 @@ def object_body(
     if media_type == MEDIA_TYPE:
         obj = _from_protobuf(call.body)
     else:
-        obj = _decoded(call.body, kind, yaml=media_type == "application/yaml")
-        if write is not None and write.validation != "Ignore" and media_type != "application/yaml":
-            write.repeated = repeated_fields(call.body)
+        yaml = media_type == "application/yaml"
+        obj = _decoded(call.body, kind, yaml=yaml)
+        if write is not None and write.validation != "Ignore":
+            if yaml:
+                write.faults = _checked(yaml_faults, call.body)
+            else:
+                write.repeated = repeated_fields(call.body)
     if not isinstance(obj, dict):
         raise _unrecognized(kind, "couldn't get version/kind; json parse error: not an object", call.body)
     if resource.custom and not obj.get("kind"):
@@ -95,8 +103,8 @@ def _unmarshal(kind: str, version: str, value: Any, field: str, wanted: str) -> 
     )
 
 
-def patch_body(call: Call, resource: ApiResource) -> tuple[str, Any]:
-    """The kind of a patch, and the patch. Raises `Refused`: 400, 413 or 415."""
+def patch_kind(call: Call, resource: ApiResource) -> str:
+    """The kind of a patch: `json`, `merge`, `strategic` or `apply`. Raises `Refused`: 413 or 415."""
     kind = _PATCH_TYPES.get(_media_type(call))
     if kind is None:
         raise Refused(415, "UnsupportedMediaType", "415: Unsupported Media Type", details={})
@@ -104,12 +112,20 @@ def patch_body(call: Call, resource: ApiResource) -> tuple[str, Any]:
         raise unsupported_media_type([one for one in _PATCH_TYPES if "strategic" not in one])
     if len(call.body) > LIMIT:
         raise too_large()
+    return kind
+
+
+def patch_body(call: Call, kind: str, write: Write) -> Any:
+    """The patch of *kind*; *write* is told of what it gives more than once. Raises `Refused` (400)."""
     try:
-        return kind, read_json(call.body)
+        patch = read_json(call.body)
     except Unreadable as error:
-        if kind == "apply":
-            return kind, _yaml(call.body)
-        raise bad_request(f"error decoding patch: {error}") from None
+        if kind != "apply":
+            raise bad_request(f"error decoding patch: {error}") from None
+        patch = _yaml(call.body)
+    if write.validation != "Ignore":
+        write.faults = _checked(patch_faults, kind, call.body, patch)
+    return patch
 
 
 def _from_protobuf(body: bytes) -> dict[str, Any]:
@@ -121,7 +137,7 @@ def _from_protobuf(body: bytes) -> dict[str, Any]:
 
 def _decoded(body: bytes, kind: str, *, yaml: bool) -> Any:
     try:
-        return read_json(body)
+        return in_order(read_json(body)) if yaml else read_json(body)
     except Unreadable as error:
         if yaml:
             return _yaml(body)
@@ -131,8 +147,13 @@ def _decoded(body: bytes, kind: str, *, yaml: bool) -> Any:
 
 
 def _yaml(body: bytes) -> Any:
+    return _checked(read_yaml, body)
+
+
+def _checked(read: Callable[..., Result], *what: Any) -> Result:
+    """What *read* makes of a body. Raises `Refused` (400) where it finds that unreadable."""
     try:
-        return read_yaml(body)
+        return read(*what)
     except Unreadable as error:
         raise bad_request(f"error decoding YAML: {error}") from None
 

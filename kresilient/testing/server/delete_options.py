@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from . import wire
-from .request_text import Unreadable, read_json, read_yaml
+from .request_text import Unreadable, read_json
+from .request_yaml import read_yaml
 from .requests import Call
 from .statuses import Cause, bad_request, internal, invalid_options, too_large, unsupported_media_type
 from .types.protobuf import MEDIA_TYPE, ProtobufFault, read_protobuf

@@ -5,7 +5,7 @@ What depends on one kind is in `builtin`, for custom resources in their schema.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,8 +14,10 @@ from .builtin import conversion
 from .builtin.defaults import default
 from .forms import ordered_metadata
 from .kinds import ApiResource
+from .request_text import in_order
 from .statuses import Refused, bad_request, unpatchable
 from .storage import Stored
+from .strict_decoding import duplicate_fields, heeded, strict_faults, unknown_fields
 from .types.decode import DecodeFault, decoded
 from .types.schema import builtin_types
 from .types.untyped import untyped
@@ -49,18 +51,14 @@ def stored_form(resource: ApiResource, obj: Mapping[str, Any]) -> dict[str, Any]
     return made
 
 
-def ordered(
-    resource: ApiResource, obj: Mapping[str, Any], unknown: list[str] | None = None
-) -> dict[str, Any]:
+def ordered(resource: ApiResource, obj: Mapping[str, Any]) -> dict[str, Any]:
     """*obj* of a built-in kind with its fields in the server's order, without what its type does not have."""
     if resource.custom:
         return dict(obj)
     try:
-        return decoded(resource.type, obj, unknown=unknown)
+        return decoded(resource.type, obj)
     except DecodeFault as fault:
-        raise bad_request(
-            f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {fault}'
-        ) from None
+        raise _unreadable(resource, str(fault), None) from None
 
 
 def encode_ordered(resource: ApiResource, obj: Mapping[str, Any]) -> bytes:
@@ -95,28 +93,35 @@ def stored_at(
 
 
 def read_object(
-    resource: ApiResource, obj: Mapping[str, Any], write: Write, *, patched: bool = False
+    resource: ApiResource,
+    obj: Mapping[str, Any],
+    write: Write,
+    *,
+    patched: Callable[[], str] | None = None,
 ) -> dict[str, Any]:
     """*obj* as the server reads it from a request: typed, pruned, with defaults.
 
-    *patched* tells that a patch made it. Raises `Refused`: 400 for a value of a wrong type, or, strictly, for
-    a field that the type does not have (422 where a patch made it).
+    *patched* makes the text by which a refusal shows *obj*, where a patch made that. Raises `Refused`: 400
+    for a value of a wrong type, or, strictly, for a field that the type does not have or the body gave twice
+    (422 where a patch made it).
     """
     unknown: list[str] = []
-    if resource.shape is None:
-        read = ordered(resource, obj, unknown)
-    else:
-        try:
+    try:
+        if resource.shape is not None:
             read = resource.shape.taken(obj, unknown)
-        except DecodeFault as fault:
-            raise _unreadable(resource, obj, str(fault), patched=patched) from None
-    faults = [f"duplicate field {wire.encode(path).decode()}" for path in write.repeated]
-    faults += [f"unknown field {wire.encode(path).decode()}" for path in unknown]
-    if faults and write.validation == "Strict":
-        why = f"strict decoding error: {', '.join(faults)}"
-        raise _unreadable(resource, obj, why, patched=patched)
-    if write.validation != "Ignore":
-        write.warnings += faults
+        elif resource.custom:
+            read = dict(obj)
+        else:
+            read = decoded(resource.type, obj, unknown=unknown)
+    except DecodeFault as fault:
+        raise _unreadable(resource, str(fault), patched) from None
+    faults = list(write.faults)
+    if resource.custom:  # read without a type at first
+        faults += [*duplicate_fields(write.repeated), *unknown_fields(unknown)]
+    elif unknown or write.repeated:
+        faults += strict_faults(obj if patched is None else in_order(obj), write.repeated, unknown)
+    if why := heeded(faults, write.validation, write.warnings):
+        raise _unreadable(resource, f"strict decoding error: {why}", patched)
     if resource.custom:
         return {**untyped(read), "metadata": read["metadata"]} if "metadata" in read else untyped(read)
     if (obj.get("metadata") or {}).get("managedFields") == []:
@@ -126,9 +131,9 @@ def read_object(
     return read if wire.encode(read) == before else ordered(resource, read)
 
 
-def _unreadable(resource: ApiResource, obj: Mapping[str, Any], why: str, *, patched: bool) -> Refused:
-    if patched:
-        return unpatchable(wire.encode_sorted(obj).decode(), why)
+def _unreadable(resource: ApiResource, why: str, patched: Callable[[], str] | None) -> Refused:
+    if patched is not None:
+        return unpatchable(patched(), why)
     kind = resource.kind
     return bad_request(f'{kind} in version "{resource.version}" cannot be handled as a {kind}: {why}')
 

@@ -11,13 +11,17 @@ from typing import Any, Final
 import msgspec
 
 from . import wire
+from .types.untyped import untyped
 
-__all__ = ["DEEPEST", "Unreadable", "as_text", "read_json", "read_yaml", "replaced", "too_deep"]
+__all__ = ["DEEPEST", "Unreadable", "as_text", "in_order", "plain", "read_json", "replaced", "too_deep"]
 
 DEEPEST: Final = 100
 """How deep lists and objects may lie in each other; `encoding/json` goes to 10,000, which Python cannot."""
 _MOST: Final = 1_000_000
 """Values that a YAML document may unfold to; aliases of aliases would come to more than memory holds."""
+_BEYOND: Final = 2**1024 - 2**970
+"""From here on an integer is nearer to the next power of two than to the largest float."""
+_LONG: Final = re.compile(rb"[0-9]{309}")
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 
 
@@ -33,13 +37,24 @@ def read_json(text: bytes) -> Any:
         value = _replaced_json(text, error)
     if text.count(b"{") + text.count(b"[") > DEEPEST and too_deep(value):
         raise Unreadable("exceeded max depth")
+    if _LONG.search(text):
+        _check_numbers(value)
     return value
+
+
+def _check_numbers(value: Any) -> None:
+    """Raises `Unreadable` for an integer in *value* that no float can hold, which Go would make of it."""
+    for one in _within(value) if isinstance(value, dict | list) else (value,):
+        if isinstance(one, int) and abs(one) >= _BEYOND:
+            raise Unreadable(f"json: cannot unmarshal number {one} into Go value of type float64")
+        if isinstance(one, dict | list):
+            _check_numbers(one)
 
 
 def _replaced_json(text: bytes, fault: Exception) -> Any:
     """*text*, which a strict decoder refuses, with what is no character replaced, as `encoding/json` does."""
     try:
-        return _plain(json.loads(as_text(text), parse_constant=_no_constant))
+        return plain(json.loads(as_text(text), parse_constant=_no_constant))
     except ValueError:
         raise Unreadable(str(fault)) from None
     except RecursionError:
@@ -60,25 +75,11 @@ def replaced(text: str) -> str:
     return _SURROGATES.sub("\ufffd", text)
 
 
-def read_yaml(text: bytes) -> Any:
-    """*text*, which is YAML, as `sigs.k8s.io/yaml` makes JSON of it: keys, times and bytes are text.
-
-    Raises `Unreadable`.
-    """
-    import yaml
-
-    try:
-        loaded = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise Unreadable(str(error)) from None
-    except RecursionError:
-        raise Unreadable("exceeded max depth") from None
-    except (ValueError, LookupError, AttributeError, TypeError) as error:
-        # What the constructors of explicit tags raise for a text that is none of theirs (`!!int x`).
-        raise Unreadable(f"a value does not have the form of its tag: {error}") from None
-    if too_deep(loaded):
-        raise Unreadable("exceeded max depth, or excessive aliasing")
-    return _plain(loaded)
+def in_order(value: Any) -> Any:
+    """*value* with the keys of every object sorted, as what Go makes of a map."""
+    if isinstance(value, dict):
+        return {key: in_order(value[key]) for key in sorted(value)}
+    return [in_order(one) for one in value] if isinstance(value, list) else value
 
 
 def too_deep(value: Any) -> bool:
@@ -99,14 +100,15 @@ def _within(value: Any) -> Iterable[Any]:
     return value if isinstance(value, list) else ()
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """*value*, made by a YAML or a lenient JSON decoder, as what JSON has. Raises `Unreadable`."""
     match value:
         case str():
             return replaced(value)
         case dict():
-            return {_key(key): _plain(one) for key, one in value.items()}
+            return {_key(key): plain(one) for key, one in value.items()}
         case list():
-            return [_plain(one) for one in value]
+            return [plain(one) for one in value]
         case set():
             return {_key(one): None for one in value}
         case date():
@@ -115,6 +117,8 @@ def _plain(value: Any) -> Any:
             return value.decode("utf-8", "replace")
         case float() if value - value != 0:  # infinite, or no number
             raise Unreadable(f"json: unsupported value: {value}")
+        case float():
+            return untyped(value)
     return value
 
 

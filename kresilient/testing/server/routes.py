@@ -12,7 +12,7 @@ from . import statuses
 from .access import Access
 from .access.reviews import REVIEWS, Reviews
 from .answers import JSON, Answer
-from .bodies import object_body, patch_body
+from .bodies import object_body, patch_body, patch_kind
 from .builtin.strategy import created_by_update
 from .delete_options import DeleteOptions, delete_options
 from .deletion import PODS, orphans_by_default
@@ -191,7 +191,7 @@ class Routes:
         user: User | None = None,
     ) -> Answer:
         form = self._form(call, resource, one=True)
-        kind, patch = patch_body(call, resource)
+        kind = patch_kind(call, resource)
         write = _write(call, "Patch")
         if user is not None:
             self._as(user, write, info, resource)
@@ -201,6 +201,7 @@ class Routes:
         if kind != "apply" and write.force:
             cause = ("FieldValueForbidden", "Forbidden: may not be specified for non-apply patch", "force")
             raise statuses.invalid_options("PatchOptions", cause)
+        patch = patch_body(call, kind, write)
         stored, created = self.state.patch(
             resource, _key(info), patch, kind=kind, subresource=subresource, write=write
         )

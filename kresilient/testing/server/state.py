@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -28,6 +29,7 @@ from .delete_options import DeleteOptions
 from .deletion import Deleted
 from .eviction import evict
 from .forms import at_version
+from .go_words import go_value
 from .history import Commit, History
 from .kinds import ApiResource
 from .listing import ListOptions, Page
@@ -40,8 +42,10 @@ from .objects import (
 )
 from .ownership.managed import Managers
 from .selection import Selection
-from .statuses import already_exists, conflict, invalid
+from .statuses import already_exists, bad_request, conflict, invalid
 from .storage import Change, Stored
+from .strict_decoding import heeded
+from .types.untyped import untyped
 from .update import same_uid, updated
 from .writing import Write
 
@@ -234,7 +238,14 @@ class ApiState(History):
         changed = patches.applied(resource, base, patch, kind)
         if subresource == "scale":
             changed = scales.applied(resource, seen, changed, patched=True)
-        read = read_object(resource, changed, write, patched=True)
+        read = read_object(
+            resource,
+            changed,
+            write,
+            patched=lambda: (
+                go_value(untyped(patch)) if kind == "strategic" else wire.encode(changed).decode()
+            ),
+        )
         if not subresource:
             same_uid(resource, old, read)
         return self._update(resource, old, read, subresource, write, None), False
@@ -256,7 +267,9 @@ class ApiState(History):
         result, managers = apply_configuration(
             resource, key, live, config, subresource=subresource, now=self.now(), write=write
         )
-        read = read_object(resource, result, write)
+        if why := heeded(write.faults, write.validation, write.warnings):
+            raise bad_request(f"error strict decoding YAML: error converting YAML to JSON: {why}")
+        read = read_object(resource, result, replace(write, faults=[]))
         if old is None:
             metadata = read.get("metadata") or {}
             if uid := metadata.get("uid"):

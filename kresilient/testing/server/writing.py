@@ -20,7 +20,9 @@ class Write:
         dry_run: answer as if, and store nothing.
         validation: what becomes of fields that the type does not have (`fieldValidation`, KEP-2885): they are
             dropped in silence, dropped with a warning, or the write is refused.
-        repeated: the fields that the body gave more than once, which count as unknown ones do.
+        repeated: the paths of the fields that the JSON of an object gave more than once, which count as
+            unknown ones do.
+        faults: what else is wrong with the text of the body in the eyes of a strict decoder.
         force: an apply takes fields from other managers.
         trusted: a test's own hand: the rules of one kind are not asked, and a status is kept.
         admit: called with an object that is to be stored, and with what it takes the place of, if anything;
@@ -33,6 +35,7 @@ class Write:
     dry_run: bool = False
     validation: Validation = "Warn"
     repeated: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
     force: bool = False
     trusted: bool = False
     admit: Callable[[Mapping[str, Any], Mapping[str, Any] | None], None] | None = None
