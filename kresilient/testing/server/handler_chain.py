@@ -191,7 +191,7 @@ class HandlerChain:
             token=call.token,
             applies=call.headers.get("content-type", "").startswith("application/apply-patch"),
         )
-        if caller.user is not None:
+        if caller.user is not None and caller.refused is None:
             flow = self._flows.of(caller.user, Attributes.of(info))
             record.flow_schema, record.priority_level = flow.schema, flow.level
         return record
@@ -215,7 +215,7 @@ class HandlerChain:
 
     def _answered(self, call: Call, record: RequestRecord, met: Met, *, full: bool) -> Answer:
         caller = self._caller(call, record.info)
-        if full and caller.user is not None:
+        if full and caller.user is not None and caller.refused is None:
             self._metrics.rejected(record)
             return Answer.refused(too_many_requests())
         scripted = met.answer()

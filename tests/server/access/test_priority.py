@@ -120,3 +120,12 @@ async def test_the_masters_are_never_made_to_wait() -> None:
     assert (await asked(server, CONFIGMAPS, **headers)).status == 200
     assert (await asked(server, CONFIGMAPS)).status == 429
     assert (await first).status == 200
+
+
+async def test_who_may_not_act_as_somebody_else_is_told_so_before_anybody_waits() -> None:
+    server = MemoryApiServer(authorization="rbac", max_inflight=0)
+    server.access.accept("jane-token", user="jane")
+    jane = {"authorization": "Bearer jane-token"}
+    assert (await asked(server, CONFIGMAPS, **jane)).status == 429
+    refused = await asked(server, CONFIGMAPS, impersonate_user="joe", **jane)
+    assert (refused.status, "X-Kubernetes-Pf-Flowschema-Uid" in refused.headers) == (403, False)
