@@ -33,8 +33,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	@$(BIN)/python -m kresilient.cli demo --json demo.json
 
+# A worker for each core, up to four; the tests of one file stay together.
 test: $(STAMP)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile
 
 # The adapter stands on parts of kubernetes_asyncio that are no promise of it: its tests, with the oldest
 # version that pyproject.toml allows. Any other: make test-oldest KUBERNETES_ASYNCIO=34.3.3
