@@ -49,7 +49,7 @@ from .flow.in_flight import MAX_IN_FLIGHT, InFlight
 from .flow.limiter import Limiter
 from .flow.pressure import LevelPressure
 from .flow.retry import RetryPolicy
-from .flow.shared import shared_limiter, shared_lists
+from .flow.shared import shared_budget, shared_limiter, shared_lists
 from .observe.events import Observer, Observers, TaskCrashed
 from .observe.log import log_observer
 from .reads import ListCall, WatchStream
@@ -100,11 +100,11 @@ class Client:
 
     Every verb raises the typed `ApiError` of the server's answer, `ConnectFailed` or `ConnectionLost` where
     there was none, and `InvalidName` for a name no path can carry; a write whose answer was lost raises
-    `OutcomeUnknown`. Reads, and writes that certainly did nothing, are retried within bounds first.
-    With *shares_limiter*, clients of one server with equal figures on one loop have one limiter. The other
-    options are those of `connect`; *timing* sets every
-    time of its informers, these two too where they are not given.
-    Cancelled: the request is aborted; a write may still have happened.
+    `OutcomeUnknown`. Reads, and writes that certainly did nothing, are retried within bounds first. With
+    *shares_limiter*, clients of one server on one loop have one retry budget and, where their figures are
+    equal, one limiter. The other options are those of `connect`; *timing* sets every time of its informers,
+    these two too where they are not given. Cancelled: the request is aborted; a write may still have
+    happened.
     """
 
     def __init__(
@@ -129,7 +129,8 @@ class Client:
         self._limiter = limiter if limiter is not None else Limiter(qps, burst)
         self._shares_limiter = shares_limiter and limiter is None and qps is not None
         self._retry = retry
-        self._budget = RetryBudget() if budget is None else budget
+        self._budget = budget
+        self._shares = shares_limiter
         self._in_flight = InFlight(max_in_flight)
         self._strict = strict
         self._random = random
@@ -168,7 +169,7 @@ class Client:
                     limiter=self._limiter,
                     observers=self.observers,
                     retry=self._retry,
-                    budget=self._budget,
+                    budget=self._own_budget(transport.server),
                     in_flight=self._in_flight,
                     lists=shared_lists(transport.server),
                     spread=self._timing.spread,
@@ -391,7 +392,7 @@ class Client:
                 timeout=None,
                 stall=stall + 5.0,
             )
-            return await door.open(request)
+            return await door.open(request, probing=True)
 
         return WatchStream(opened, f"watch {kind or resource}", resource_version, stall)
 
@@ -614,6 +615,11 @@ class Client:
             await shared.stop()
 
     # --- the parts ---
+
+    def _own_budget(self, server: str) -> RetryBudget:
+        if self._budget is not None:
+            return self._budget
+        return shared_budget(server) if self._shares else RetryBudget()
 
     async def _call(self, request: Request, *, repeatable: bool = False) -> Answer:
         return await self._opened().call(request, repeatable=repeatable, probing=True)

@@ -187,11 +187,14 @@ class Door:
                 place.release()
             raise self._away(request)
 
-    async def open(self, request: Request, *, admit: bool = True, yielding: bool = False) -> Response:
+    async def open(
+        self, request: Request, *, admit: bool = True, yielding: bool = False, probing: bool = False
+    ) -> Response:
         """Send *request* once and return the response with its body unread: a streamed list or a watch.
 
         *admit*: False for a further page of a list that was admitted, and for what `admit` let pass.
         *yielding*: as in `admit`.
+        *probing*: as in `call`.
 
         The caller closes the response. There is no retry here: whoever follows a stream decides what its
         failure means. Raises as `call` does, but never `OutcomeUnknown`.
@@ -199,7 +202,11 @@ class Door:
         Cancelled: the exchange is aborted, and a response that was there is closed.
         """
         lane = _lane(request)
-        if admit:
+        if probing:
+            within = self._retry.within
+            until = None if within is None else self._now() + within
+            await self._admit_in_turn(request, lane, until, at_once=True, token=admit, place=False)
+        elif admit:
             await self.admit(request, yielding=yielding)
         started, status, failure = self._now(), 0, "cancelled"
         try:
@@ -381,18 +388,29 @@ class Door:
     async def _turn(self, request: Request, until: float | None, *, at_once: bool) -> bool:
         """Wait until the server may be asked, as far as its outage goes; return whether this is the probe.
 
-        Raises `ConnectFailed` where it still refuses connections at *until*.
+        Raises `ConnectFailed` where it still refuses connections at *until*, and `FlowTimeout` where the time
+        that `admission` allows is over before.
         """
         if not self.outage.lasts:
             return False
+        within = current_admission().within
+        hurried = within is not None and (until is None or self._now() + within < until)
         try:
-            async with self._until_closed(until):
+            async with self._until_closed(self._now() + within if hurried and within is not None else until):
                 await self.outage.turn(at_once=at_once)
                 return self.outage.lasts
         except FlowTimeout:
-            if cast(bool, self.outage.lasts):  # else only its place in the spread has not come
-                raise self._away(request) from None
-            return False
+            if not cast(bool, self.outage.lasts):  # only its place in the spread has not come
+                return False
+            if hurried:
+                raise FlowTimeout(
+                    f"{request.what}: not admitted within {within:g} s: {self._transport.server} refuses "
+                    f"connections, and {self.outage.waiting} wait for it. The last that was tried: "
+                    f"{self.outage.reason}",
+                    lane=str(_lane(request)),
+                    queued=self.outage.waiting,
+                ) from None
+            raise self._away(request) from None
 
     async def _pause(self, seconds: float) -> None:
         async with self._until_closed():

@@ -11,12 +11,12 @@ from ..api.errors import ConfigError, FlowTimeout, LifecycleError
 from .lanes import Lane
 from .meter import Meter
 
-__all__ = ["AGED_AFTER", "Limiter"]
+__all__ = ["AGED_AFTER", "AGED_TURN", "Limiter"]
 
 AGED_AFTER: Final = 10.0
 """Seconds of waiting after which a request of a lower lane is let in between those of higher ones."""
 
-_AGED_TURN: Final = 4  # every fourth token goes to one that aged, if there is one
+AGED_TURN: Final = 4  # every fourth token goes to one that aged, if there is one
 
 _Line = OrderedDict["asyncio.Future[None]", float]  # who waits, and since when
 
@@ -200,7 +200,7 @@ class Limiter:
         lease, *others = self._lines
         if lease:
             return lease.popitem(last=False)[0]
-        self._turn = (self._turn + 1) % _AGED_TURN
+        self._turn = (self._turn + 1) % AGED_TURN
         heads = [line for line in others if line]
         line = heads[0]
         if not self._turn and len(heads) > 1 and self._loop is not None:

@@ -7,7 +7,8 @@ import contextlib
 
 import pytest
 
-from kresilient.api.errors import ConnectFailed, KresilientError, NotFound
+from kresilient.api.errors import ConnectFailed, FlowTimeout, KresilientError, NotFound
+from kresilient.flow.lanes import admission
 from kresilient.observe.events import RequestFinished
 
 from ..cache.world import World
@@ -37,6 +38,14 @@ async def listing(world: World) -> None:
             await world.client.list("v1/configmaps", namespace="default")
 
 
+async def watching(world: World) -> None:
+    while True:
+        with contextlib.suppress(KresilientError):
+            async with world.client.watch("v1/configmaps") as events:
+                async for _ in events:
+                    pass
+
+
 async def writing(world: World) -> None:
     while True:
         with contextlib.suppress(KresilientError):
@@ -46,10 +55,14 @@ async def writing(world: World) -> None:
 async def test_fifty_loops_without_a_pause_cost_a_dead_server_one_probe_at_a_time(world: World) -> None:
     async with world.server, world.client:
         await world.server.kill()
-        tasks = [asyncio.create_task(loop(world)) for loop in (reading, listing, writing) for _ in range(17)]
+        tasks = [
+            asyncio.create_task(loop(world))
+            for loop in (reading, listing, watching, writing)
+            for _ in range(13)
+        ]
         await asyncio.sleep(300.0)
         # Whoever was under way when the first was refused, and then a probe every 15 to 30 s.
-        assert attempts(world) <= 51 + 25
+        assert attempts(world) <= 52 + 25
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -87,3 +100,35 @@ async def test_a_renewal_of_a_lease_is_tried_all_the_same(world: World) -> None:
         for task in loops:
             task.cancel()
         await asyncio.gather(*loops, return_exceptions=True)
+
+
+@pytest.mark.parametrize("within", [0.0, 5.0])
+async def test_a_deadline_for_admission_holds_during_an_outage(world: World, within: float) -> None:
+    clock = asyncio.get_running_loop().time
+    async with world.server, world.client:
+        await world.server.kill()
+        with contextlib.suppress(KresilientError):
+            await world.client.get("v1/configmaps", "default/a")  # it begins the outage
+        began = clock()
+        with admission(within=within), pytest.raises((FlowTimeout, ConnectFailed)):
+            await world.client.get("v1/configmaps", "default/a")
+        assert clock() - began <= 60.0
+        with admission(within=within), pytest.raises(FlowTimeout, match="refuses connections"):
+            for _ in range(3):  # one of them may be the probe that is due
+                began = clock()
+                with contextlib.suppress(ConnectFailed):
+                    await world.client.get("v1/configmaps", "default/a")
+        assert clock() - began <= within + 0.1
+
+
+async def test_a_client_for_each_call_has_the_burst_and_the_budget_of_one(world: World) -> None:
+    world.server.faults.on("get", "v1/configmaps").status(500)
+    async with world.server:
+        for _ in range(30):
+            async with world.connect(qps=2.0, burst=5, shares_limiter=True) as client:
+                with pytest.raises(KresilientError):
+                    await client.get("v1/configmaps", "default/a")
+        seconds = asyncio.get_running_loop().time()
+        sent = world.server.requests.count(verb="get")
+        assert sent <= 5 + 2.0 * seconds + 1
+        assert sent - 30 <= 0.5 * (seconds + 10.0) + 1  # repeats: the floor, and no more

@@ -8,7 +8,7 @@ import gc
 from kresilient.client import Client
 from kresilient.flow import shared
 from kresilient.flow.limiter import Limiter
-from kresilient.flow.shared import shared_limiter, shared_lists
+from kresilient.flow.shared import shared_budget, shared_limiter, shared_lists
 
 from .scripted import ScriptedTransport
 
@@ -45,14 +45,30 @@ def test_another_loop_has_its_own() -> None:
     assert limiter is not other_limiter and lists is not other_lists
 
 
-async def test_what_nobody_uses_any_more_is_forgotten() -> None:
-    kept = []
-    for number in range(50):
-        limiter = shared_limiter(f"http://{number}", Limiter(5.0, 1))
-        if number == 7:
-            kept += [limiter, shared_lists("http://7")]
-        del limiter
+async def test_they_outlive_their_clients_so_that_the_next_begins_where_those_ended() -> None:
+    limiter, budget = shared_limiter("http://a", Limiter(0.001, 5)), shared_budget("http://a")
+    while limiter.try_acquire():
+        pass
+    while budget.spend():
+        pass
+    del limiter, budget
     gc.collect()
-    shared_lists("http://last")
-    servers = shared._servers[asyncio.get_running_loop()]
-    assert set(servers) == {"http://7", "http://last"}
+    assert not shared_limiter("http://a", Limiter(0.001, 5)).try_acquire()
+    assert not shared_budget("http://a").spend()
+
+
+async def test_of_very_many_servers_those_used_last_are_remembered() -> None:
+    first = shared_limiter("http://0", Limiter(5.0, 1))
+    for number in range(1, 300):
+        shared_limiter(f"http://{number}", Limiter(5.0, 1))
+    assert len(shared._servers[asyncio.get_running_loop()]) == 256
+    assert shared_limiter("http://0", Limiter(5.0, 1)) is not first
+
+
+def test_a_loop_that_was_closed_is_forgotten_with_all_that_was_its() -> None:
+    async def ask() -> None:
+        await shared_limiter("http://a", Limiter(5.0, 1)).acquire()
+
+    for _ in range(5):
+        asyncio.run(ask())
+    assert sum(loop.is_closed() for loop in shared._servers) <= 1
