@@ -58,7 +58,6 @@ def test_json_patch(operations: Any, expected: Any) -> None:
         {"op": "add", "path": "/spec/l/-2", "value": 1},
         {"op": "add", "path": "/spec/l/5", "value": 1},
         {"op": "add", "path": "/spec/l/one", "value": 1},
-        {"op": "add", "path": 1, "value": 1},
         {"op": "copy", "path": "/spec/b", "from": None},
         {"op": "move", "path": "/spec/b", "from": "/spec/a/0"},
         {"op": "remove", "path": "/metadata/name/0"},
@@ -67,7 +66,6 @@ def test_json_patch(operations: Any, expected: Any) -> None:
         {"op": "add", "path": "spec", "value": 1},
         {"op": "explode", "path": "/spec"},
         {"op": "add", "path": "/spec/x"},
-        {"op": "remove", "path": "/metadata"},
     ],
 )
 def test_a_json_patch_that_does_not_apply_is_refused(operation: dict[str, Any]) -> None:
@@ -252,6 +250,110 @@ def test_a_json_patch_is_a_list_of_objects(operations: Any) -> None:
     with pytest.raises(Refused) as refused:
         patched({}, operations, "json")
     assert refused.value.code == 400
+
+
+@pytest.mark.parametrize(
+    ("operation", "why"),
+    [
+        ({"op": 1, "path": "/spec"}, "number into Go struct field jsonPatchOp.op of type string"),
+        ({"op": "remove", "path": ["spec"]}, "array into Go struct field jsonPatchOp.path of type string"),
+        (
+            {"op": "copy", "path": "/a", "from": True},
+            "bool into Go struct field jsonPatchOp.from of type string",
+        ),
+        (1, "number into Go value of type handlers.jsonPatchOp"),
+    ],
+)
+def test_the_members_of_an_operation_are_of_their_types(operation: Any, why: str) -> None:
+    with pytest.raises(Refused) as refused:
+        patched({"a": 1}, [operation], "json")
+    assert refused.value.code == 400
+    assert refused.value.message == f"error decoding patch: json: cannot unmarshal {why}"
+
+
+def test_where_nothing_is_strict_an_operation_of_a_wrong_type_does_not_apply() -> None:
+    with pytest.raises(Refused) as refused:
+        applied(PODS, {"metadata": {}}, [{"op": 1, "path": "/spec"}], "json", strict=False)
+    assert refused.value.code == 422
+
+
+@pytest.mark.parametrize(
+    ("kind", "patch", "said"),
+    [
+        (
+            "merge",
+            [1],
+            "error decoding patch: json: cannot unmarshal array into Go value of type map[string]interface "
+            "{}",
+        ),
+        (
+            "merge",
+            "a",
+            "error decoding patch: json: cannot unmarshal string into Go value of type map[string]interface "
+            "{}",
+        ),
+        ("merge", None, "Invalid JSON Patch"),
+        ("strategic", 1, "json: cannot unmarshal number into Go value of type map[string]interface {}"),
+    ],
+)
+def test_a_merge_patch_is_an_object(kind: str, patch: Any, said: str) -> None:
+    with pytest.raises(Refused) as refused:
+        patched({}, patch, kind)
+    assert (refused.value.code, refused.value.message) == (400, said)
+
+
+def test_a_strategic_patch_of_null_changes_nothing() -> None:
+    assert patched({"a": 1}, None, "strategic") == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("kind", "patch", "why"),
+    [
+        ("merge", {"kind": "Secret"}, "converting (v1.Secret) to (core.Pod): unknown conversion"),
+        (
+            "json",
+            [{"op": "add", "path": "/kind", "value": "Secret"}],
+            "converting (v1.Secret) to (core.Pod): unknown conversion",
+        ),
+        (
+            "merge",
+            {"apiVersion": "v2"},
+            'no kind "Pod" is registered for version "v2" in scheme "k8s.io/kubernetes/',
+        ),
+        (
+            "merge",
+            {"kind": "Gadget"},
+            'no kind "Gadget" is registered for version "v1" in scheme "k8s.io/kubernetes/',
+        ),
+        (
+            "merge",
+            {"metadata": 1},
+            "json: cannot unmarshal number into Go struct field Pod.metadata of type v1.ObjectMeta",
+        ),
+        (
+            "json",
+            [{"op": "replace", "path": "", "value": [1]}],
+            "couldn't get version/kind; json parse error: json: cannot unmarshal array into Go value of type "
+            "struct {",
+        ),
+    ],
+)
+def test_what_a_patch_makes_is_read_as_an_object_of_the_kind(kind: str, patch: Any, why: str) -> None:
+    obj = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}
+    with pytest.raises(Refused) as refused:
+        applied(PODS, obj, patch, kind)
+    assert refused.value.code == 422
+    assert f": {why}" in refused.value.message
+
+
+@pytest.mark.parametrize("name", ["kind", "apiVersion", "metadata"])
+def test_what_a_patch_takes_away_of_an_objects_head_is_as_it_was_or_empty(name: str) -> None:
+    obj = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}}
+    changed = applied(PODS, obj, [{"op": "remove", "path": f"/{name}"}], "json")
+    assert changed == {
+        **{key: value for key, value in obj.items() if key != name},
+        **({"metadata": {}} if name == "metadata" else {}),
+    }
 
 
 def test_a_json_patch_has_ten_thousand_operations_at_the_most() -> None:

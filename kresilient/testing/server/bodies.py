@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
+from .go_words import json_fault
 from .kinds import ApiResource
 from .request_text import Unreadable, in_order, read_json
 from .request_yaml import read_yaml
@@ -121,7 +122,8 @@ def patch_body(call: Call, kind: str, write: Write) -> Any:
         patch = read_json(call.body)
     except Unreadable as error:
         if kind != "apply":
-            raise bad_request(f"error decoding patch: {error}") from None
+            prefix = "" if kind == "strategic" else "error decoding patch: "
+            raise bad_request(f"{prefix}{json_fault(call.body) or error}") from None
         patch = _yaml(call.body)
     if write.validation != "Ignore":
         write.faults = _checked(patch_faults, kind, call.body, patch)
@@ -141,8 +143,7 @@ def _decoded(body: bytes, kind: str, *, yaml: bool) -> Any:
     except Unreadable as error:
         if yaml:
             return _yaml(body)
-        truncated = "truncated" in str(error)
-        why = "unexpected end of JSON input" if truncated or not body.strip() else str(error)
+        why = json_fault(body) or str(error)
         raise _unrecognized(kind, f"couldn't get version/kind; json parse error: {why}", body) from None
 
 

@@ -10,31 +10,86 @@ from typing import Any, Final
 from . import wire
 from .kinds import ApiResource
 from .request_text import too_deep
-from .statuses import bad_request, too_large, unprocessable
+from .statuses import Refused, bad_request, too_large, unpatchable, unprocessable
 from .strategic import strategic_merge
+from .types.schema import builtin_types
 
 __all__ = ["applied", "merged"]
 
+_TYPE_META: Final = (
+    'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
+)
+_SCHEME: Final = '"k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"'
 MOST_OPERATIONS: Final = 10_000
 """How many operations a JSON patch may have (`maxJSONPatchOperations`)."""
 
 
-def applied(resource: ApiResource, obj: dict[str, Any], patch: Any, kind: str) -> dict[str, Any]:
+def applied(
+    resource: ApiResource, obj: dict[str, Any], patch: Any, kind: str, *, strict: bool = True
+) -> dict[str, Any]:
     """*obj* after *patch* of *kind* `json`, `merge` or `strategic`. *obj* is not changed.
 
-    Raises `Refused`: 400 for a patch of the wrong shape, 422 for operations that do not apply.
+    Where nothing is *strict*, the members of JSON operations are not looked at before they are carried out.
+    Raises `Refused`: 400 for a patch of the wrong shape, 422 for operations that do not apply, or for what
+    they make where that is no object of its kind.
     """
     if kind == "json":
-        changed = _operations(copy.deepcopy(obj), patch)
+        changed = _operations(copy.deepcopy(obj), patch, strict=strict)
     elif not isinstance(patch, dict):
-        raise bad_request(f"error decoding patch: json: cannot unmarshal {_go_type(patch)} into a map")
+        changed = _shapeless(obj, patch, kind)
     elif kind == "merge":
         changed = merged(obj, patch)
     else:
         changed = strategic_merge(resource.type, obj, patch)
-    if not isinstance(changed, dict) or not isinstance(changed.get("metadata"), dict):
-        raise unprocessable()
+    if not isinstance(changed, dict):
+        raise _unreadable(
+            changed, f"couldn't get version/kind; json parse error: {_cannot(changed, _TYPE_META)}"
+        )
+    if kind != "strategic" and not resource.custom:
+        _check_kind(obj, changed)
+    metadata = changed.get("metadata")
+    if metadata is None:
+        return {**changed, "metadata": {}}
+    if not isinstance(metadata, dict):
+        raise _unreadable(changed, _cannot(metadata, "v1.ObjectMeta", field=f"{resource.kind}.metadata"))
     return changed
+
+
+def _cannot(value: Any, wanted: str, *, field: str = "") -> str:
+    """What a decoder says of *value* where there ought to be one of the type *wanted*."""
+    place = f"struct field {field} of" if field else "value of"
+    return f"json: cannot unmarshal {_go_type(value)} into Go {place} type {wanted}"
+
+
+def _unreadable(changed: Any, why: str) -> Refused:
+    return unpatchable(wire.encode(changed).decode(), why)
+
+
+def _shapeless(obj: dict[str, Any], patch: Any, kind: str) -> dict[str, Any]:
+    """*obj* after a *patch* that is no object. Raises `Refused` (400)."""
+    if patch is None:
+        if kind == "merge":
+            raise bad_request("Invalid JSON Patch")
+        return obj
+    prefix = "error decoding patch: " if kind == "merge" else ""
+    raise bad_request(prefix + _cannot(patch, "map[string]interface {}"))
+
+
+def _check_kind(obj: Mapping[str, Any], changed: Mapping[str, Any]) -> None:
+    """Raises `Refused` (422) where a patch made *obj* one of another kind; to take the kind away does not."""
+    kind, version = (changed.get(name) or obj.get(name) for name in ("kind", "apiVersion"))
+    if (kind, version) == (obj.get("kind"), obj.get("apiVersion")):
+        return
+    group, _, number = version.rpartition("/") if isinstance(version, str) else ("", "", "")
+    if isinstance(kind, str) and builtin_types().of_kind(group, number, kind) is not None:
+        package = obj["apiVersion"].rpartition("/")[0].partition(".")[0] or "core"
+        why = f"converting ({number}.{kind}) to ({package}.{obj['kind']}): unknown conversion"
+    else:
+        named = (
+            f"no kind {wire.encode(kind).decode()} is registered for version {wire.encode(version).decode()}"
+        )
+        why = f"{named} in scheme {_SCHEME}"
+    raise _unreadable(changed, why)
 
 
 # --- RFC 7396 ----------------------------------------------------------------------------------------
@@ -56,21 +111,18 @@ def merged(target: Any, patch: Any) -> Any:
 # --- RFC 6902 ----------------------------------------------------------------------------------------
 
 
-def _operations(doc: Any, operations: Any) -> Any:
+def _operations(doc: Any, operations: Any, *, strict: bool) -> Any:
     if not isinstance(operations, list):
-        raise bad_request(
-            f"error decoding patch: json: cannot unmarshal {_go_type(operations)} into Go value of type "
-            "[]handlers.jsonPatchOp"
-        )
+        raise bad_request(f"error decoding patch: {_cannot(operations, '[]handlers.jsonPatchOp')}")
+    if strict:
+        _check_operations(operations)
     if len(operations) > MOST_OPERATIONS:
         raise too_large(
             f"The allowed maximum operations in a JSON patch is {MOST_OPERATIONS}, got {len(operations)}"
         )
     for one in operations:
         if not isinstance(one, dict):
-            raise bad_request(
-                f"json: cannot unmarshal {_go_type(one)} into Go value of type jsonpatch.Operation"
-            )
+            raise bad_request(_cannot(one, "jsonpatch.Operation"))
         try:
             doc = _operate(doc, one)
         except (KeyError, IndexError, TypeError, ValueError):
@@ -78,6 +130,18 @@ def _operations(doc: Any, operations: Any) -> Any:
         if too_deep(doc):  # a copy into itself doubles it
             raise unprocessable()
     return doc
+
+
+def _check_operations(operations: list[Any]) -> None:
+    """Raises `Refused` (400) where *operations* are not of the type that a strict decoder reads them as."""
+    for one in operations:
+        members = {} if one is None else one
+        fault = "" if isinstance(members, dict) else _cannot(one, "handlers.jsonPatchOp")
+        for name in () if fault else ("op", "path", "from"):
+            if not isinstance(members.get(name), str | None):
+                fault = fault or _cannot(members[name], "string", field=f"jsonPatchOp.{name}")
+        if fault:
+            raise bad_request(f"error decoding patch: {fault}")
 
 
 def _operate(doc: Any, one: Mapping[str, Any]) -> Any:
