@@ -58,7 +58,7 @@ async def metrics(server: MemoryApiServer) -> dict[str, float]:
         (
             "PUT",
             f"{PODS}/x/status",
-            {},
+            {"metadata": {"name": "x"}},
             'code="404",{},group="",resource="pods",scope="resource",subresource="status",verb="PUT"',
         ),
         (

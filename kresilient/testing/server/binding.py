@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .objects import timestamp
+from .preconditions import mismatch
 from .statuses import bad_request, conflict, internal
 from .storage import Stored
 
@@ -85,10 +86,4 @@ def _check_preconditions(state: ApiState, old: Stored, metadata: Mapping[str, An
         ("ResourceVersion", metadata.get("resourceVersion"), str(old.version)),
     ):
         if wanted and wanted != found:
-            raise conflict(
-                resource,
-                old.name,
-                f"StorageError: invalid object, Code: 4, Key: /registry/pods/{old.key}, ResourceVersion: 0, "
-                f"AdditionalErrorMsg: Precondition failed: {what} in precondition: {wanted}, "
-                f"{what} in object meta: {found}",
-            )
+            raise mismatch(resource, old.key, what, wanted, found)

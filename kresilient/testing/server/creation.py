@@ -15,6 +15,7 @@ from .field_managers import managers_after_create
 from .kinds import ApiResource
 from .objects import timestamp
 from .ownership.managed import Managers
+from .preconditions import asked_version
 from .statuses import bad_request, internal, invalid
 from .writing import Write
 
@@ -47,8 +48,9 @@ def new_object(
     Raises `Refused`: 422 for what breaks a rule, 400 for another namespace, 500 for a resource version.
     """
     metadata = dict(obj.get("metadata") or {})
-    if metadata.get("resourceVersion"):
+    if _asks_for_version(metadata):
         raise internal("resourceVersion should not be set on objects to be created")
+    metadata.pop("resourceVersion", None)
     if resource.namespaced:
         if metadata.get("namespace") and metadata["namespace"] != namespace:
             raise bad_request(
@@ -75,6 +77,15 @@ def new_object(
     if not write.trusted:
         check_new(resource, made)
     return made
+
+
+def _asks_for_version(metadata: Mapping[str, Any]) -> bool:
+    """Whether *metadata* is of an object that is stored; a version that is no number says nothing, as for the
+    etcd store."""
+    try:
+        return asked_version(metadata) != 0
+    except ValueError:
+        return False
 
 
 def _name(

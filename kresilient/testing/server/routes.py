@@ -13,7 +13,6 @@ from .access import Access
 from .access.reviews import REVIEWS, Reviews
 from .answers import JSON, Answer
 from .bodies import object_body, patch_body, patch_kind
-from .builtin.strategy import created_by_update
 from .delete_options import DeleteOptions, delete_options
 from .deletion import PODS, orphans_by_default
 from .deprecations import DEPRECATED
@@ -169,12 +168,8 @@ class Routes:
         write, key = _write(call, "Update"), _key(info)
         body = object_body(call, resource, write=write)
         self._as(user, write, info, resource)
-        missing = key not in self.state.collection(resource).objects
-        if missing and created_by_update(resource) and body["metadata"].get("name") == info.name:
-            stored = self.state.create(resource, body, namespace=info.namespace, write=write)
-            return self._object(form, stored, 201, write=write)
-        stored = self.state.update(resource, key, body, write=write)
-        return self._object(form, stored, write=write)
+        stored, created = self.state.update_or_create(resource, key, body, write=write)
+        return self._object(form, stored, 201 if created else 200, write=write)
 
     def _as(self, user: User, write: Write, info: RequestInfo, resource: ApiResource) -> None:
         """Let *write* be no more than *user* may do."""

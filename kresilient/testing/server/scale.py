@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from . import wire
 from .kinds import ApiResource
 from .ownership.typed import check
-from .statuses import bad_request, internal, internal_error, unknown_resource, unpatchable
+from .statuses import bad_request, conflict, internal, internal_error, unknown_resource, unpatchable
 from .storage import Stored
 from .types.decode import DecodeFault, decoded
 from .types.schema import Struct, builtin_types
 
 __all__ = ["applied", "base", "config", "view"]
+
+
+_MEANT: Final = frozenset({"namespace", "uid", "resourceVersion"})
 
 
 def view(resource: ApiResource, stored: Stored) -> dict[str, Any]:
@@ -51,10 +54,10 @@ def base(resource: ApiResource, stored: Stored) -> dict[str, Any]:
 def applied(
     resource: ApiResource, stored: Stored, scale: Mapping[str, Any], *, patched: bool = False
 ) -> dict[str, Any]:
-    """The object of *stored* with the replicas that *scale* asks for, and its version as precondition.
+    """The object of *stored* with the replicas that *scale* asks for, and the name, uid and version of that.
 
     *patched* tells that a patch made *scale*. Raises `Refused`: 400 for a value of a wrong type, 422 where a
-    patch made it.
+    patch made it, 409 where one made the uid another.
     """
     paths = resource.scale
     if paths is None:
@@ -66,9 +69,21 @@ def applied(
             raise unpatchable(wire.encode_sorted(scale).decode(), str(fault)) from None
         raise bad_request(f'Scale in version "v1" cannot be handled as a Scale: {fault}') from None
     obj = stored.decode()
-    version = (scale.get("metadata") or {}).get("resourceVersion")
-    if version:
-        obj["metadata"]["resourceVersion"] = version
+    metadata = scale.get("metadata") or {}
+    uid, found = metadata.get("uid"), obj["metadata"]["uid"]
+    if patched and uid and uid != found:
+        plural = f"{resource.plural}/scale"
+        raise conflict(
+            resource,
+            stored.name,
+            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {found}",
+            kind=plural,
+            qualified=f"{plural}.{resource.group}" if resource.group else plural,
+        )
+    obj["metadata"] |= {
+        "name": metadata.get("name") or "",
+        **{name: metadata[name] for name in _MEANT & metadata.keys()},
+    }
     *parents, last = paths.spec.split(".")
     place: Any = obj
     for name in parents:

@@ -21,6 +21,7 @@ from . import patch as patches
 from . import scale as scales
 from .applying import applied as apply_configuration
 from .binding import bind
+from .builtin.strategy import created_by_update
 from .controllers import Controllers
 from .creation import new_object
 from .definitions import DEFINITIONS, Definitions
@@ -41,6 +42,7 @@ from .objects import (
     stored_form,
 )
 from .ownership.managed import Managers
+from .preconditions import check_absent
 from .selection import Selection
 from .statuses import already_exists, bad_request, conflict, invalid
 from .storage import Change, Stored
@@ -172,10 +174,33 @@ class ApiState(History):
         returns its last state.
         """
         write = write or Write()
+        if key not in self.collection(resource).objects:
+            self._check_absent(resource, key, obj, subresource, write)
         old = self.whole(resource, key)
         if subresource == "scale":
             obj = scales.applied(resource, resource.seen(old), obj)
         return self._update(resource, old, read_object(resource, obj, write), subresource, write, None)
+
+    def update_or_create(
+        self, resource: ApiResource, key: str, obj: Mapping[str, Any], *, write: Write
+    ) -> tuple[Stored, bool]:
+        """As `update`, but of some kinds what is not there is created; tells whether it was."""
+        if key in self.collection(resource).objects or not created_by_update(resource):
+            return self.update(resource, key, obj, write=write), False
+        self._check_absent(resource, key, obj, "", write)
+        metadata = {name: one for name, one in obj["metadata"].items() if name != "resourceVersion"}
+        namespace = split_key(key)[0] or ""
+        return self.create(resource, {**obj, "metadata": metadata}, namespace=namespace, write=write), True
+
+    def _check_absent(
+        self, resource: ApiResource, key: str, obj: Mapping[str, Any], subresource: str, write: Write
+    ) -> None:
+        """Refuse what is asked of an object that is not there for what is wrong with it by itself."""
+        if write.trusted:
+            return
+        if subresource != "scale":
+            obj = read_object(resource, obj, replace(write, warnings=[]))
+        check_absent(resource, key, obj.get("metadata") or {})
 
     def _update(
         self,
@@ -235,7 +260,7 @@ class ApiState(History):
             base = scales.base(resource, seen)
         else:
             base = {"apiVersion": resource.api_version, "kind": resource.kind, **seen.decode()}
-        changed = patches.applied(resource, base, patch, kind)
+        changed = patches.applied(resource, base, patch, kind, strict=write.validation != "Ignore")
         if subresource == "scale":
             changed = scales.applied(resource, seen, changed, patched=True)
         read = read_object(

@@ -13,7 +13,8 @@ from .field_managers import managers_after_update
 from .kinds import ApiResource
 from .objects import timestamp
 from .ownership.managed import Managers, written_like
-from .statuses import Cause, Refused, bad_request, conflict, invalid
+from .preconditions import check_named, check_same
+from .statuses import Cause, Refused, invalid
 from .storage import Stored
 from .writing import Write
 
@@ -27,15 +28,6 @@ _SERVER_SET: Final = (
     "generation",
     "selfLink",
 )
-_KEYED_BY_GROUP: Final = ("apiextensions.k8s.io", "apiregistration.k8s.io")
-_KEYED_OTHERWISE: Final = {
-    ("", "endpoints"): "services/endpoints",
-    ("", "nodes"): "minions",
-    ("", "replicationcontrollers"): "controllers",
-    ("", "services"): "services/specs",
-    ("networking.k8s.io", "ingresses"): "ingress",
-}
-"""`SpecialDefaultResourcePrefixes` of the server."""
 
 
 def updated(
@@ -60,7 +52,9 @@ def updated(
     """
     old = {"apiVersion": resource.api_version, "kind": resource.kind} | resource.seen(stored).decode()
     before, metadata = old["metadata"], dict(obj.get("metadata") or {})
-    _same_object(resource, stored, before, metadata, trusted=write.trusted)
+    if metadata.get("name") or not write.trusted:
+        check_named(resource, stored.key, metadata)
+    check_same(resource, stored.key, metadata, before)
     if managers is None:
         managers = managers_after_update(resource, old, obj, subresource, now, write)
     owned = managers.written()
@@ -130,54 +124,6 @@ def _approved(old: Mapping[str, Any], obj: Mapping[str, Any], now: float) -> dic
     conditions = [{**one, **{key: one.get(key) or time for key, time in blank.items()}} for one in given]
     status = {key: value for key, value in (old.get("status") or {}).items() if key != "conditions"}
     return ({"conditions": conditions} if conditions else {}) | status
-
-
-def _same_object(
-    resource: ApiResource,
-    stored: Stored,
-    before: Mapping[str, Any],
-    metadata: Mapping[str, Any],
-    *,
-    trusted: bool,
-) -> None:
-    name = metadata.get("name")
-    if not name and not trusted:
-        raise bad_request(
-            f"the name of the object ({before['name']} based on URL) was undeterminable: name must be "
-            "provided"
-        )
-    if name and name != before["name"]:
-        raise bad_request(
-            f"the name of the object ({name}) does not match the name on the URL ({before['name']})"
-        )
-    namespace = metadata.get("namespace")
-    if namespace and namespace != before.get("namespace"):
-        raise bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request"
-        )
-    uid = metadata.get("uid")
-    if uid and uid != before["uid"]:
-        key = f"{_storage_prefix(resource)}/{stored.key}"
-        raise conflict(
-            resource,
-            before["name"],
-            f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
-            f"Precondition failed: UID in precondition: {uid}, UID in object meta: {before['uid']}",
-        )
-    version = metadata.get("resourceVersion")
-    if version and version != before["resourceVersion"]:
-        raise conflict(resource, before["name"])
-    if not version and (resource.custom or resource.group == "apiextensions.k8s.io"):
-        said = "Invalid value: 0: must be specified for an update"
-        cause = ("FieldValueInvalid", said, "metadata.resourceVersion")
-        raise invalid(resource, before["name"], cause, kind=resource.plural)
-
-
-def _storage_prefix(resource: ApiResource) -> str:
-    """Below which key etcd holds the objects of *resource*: of a built-in kind mostly without the group."""
-    if resource.custom or resource.group in _KEYED_BY_GROUP:
-        return f"/registry/{resource.group}/{resource.plural}"
-    return f"/registry/{_KEYED_OTHERWISE.get(resource.storage, resource.plural)}"
 
 
 def same_uid(resource: ApiResource, stored: Stored, obj: Mapping[str, Any]) -> None:
