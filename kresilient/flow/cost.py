@@ -16,10 +16,12 @@ __all__ = ["CostGuard"]
 
 _SHORT: Final = 120.0  # seconds between two lists that are an interval short of polling
 _TIMES: Final = 3  # lists in a row at short intervals
+_TIMES_UNPLACED: Final = 10  # where the place is not known, and may be several
 _REMEMBERED: Final = 1024
 
 _SELECTIVE: Final = ("labelSelector", "fieldSelector", "continue")
 _OURS: Final = ("kresilient", "kubernetes_asyncio", "tenacity", "asyncio", "contextlib")
+_LOOP: Final = ("asyncio.events", "asyncio.base_events", "asyncio.runners")
 
 
 class _Site(NamedTuple):
@@ -62,14 +64,15 @@ class CostGuard:
             self._sites[site, request.path] = _Site(1, now, before is not None and before.told)
             return
         times = before.times + 1
-        costly = times >= _TIMES
+        costly = times >= (_TIMES if site else _TIMES_UNPLACED)
         self._sites[site, request.path] = _Site(times, now, before.told or costly)
         if not costly:
             return
         instead = f'client.informer("{request.resource}")'
         if not before.told:
-            self._observers(CostlyList(request.resource, site, now - before.last, instead))
-        if self._strict:
+            place = site or "a task of its own"
+            self._observers(CostlyList(request.resource, place, now - before.last, instead))
+        if self._strict and site:
             raise CostlyListRefused(
                 f"{request.what}: {site} lists everything again and again ({times} times by now), "
                 f"{now - before.last:.3g} s after the last; keep {instead} instead, which answers "
@@ -78,13 +81,16 @@ class CostGuard:
 
 
 def _call_site() -> str:
-    """`file:line` of the innermost frame that is neither this library's nor of what it stands on."""
+    """`file:line` of the innermost frame that is neither this library's nor of what it stands on; empty where
+    the call is a task of its own, below which there is only the line that runs the loop."""
     frame = sys._getframe(1)
     while frame is not None:
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if package not in _OURS:
+        module = str(frame.f_globals.get("__name__", ""))
+        if module in _LOOP:
+            break
+        if module.partition(".")[0] not in _OURS:
             return f"{frame.f_code.co_filename}:{frame.f_lineno}"
         if frame.f_back is None:
             break
         frame = frame.f_back
-    return "unknown"
+    return ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from kresilient.api.errors import CostlyListRefused
@@ -126,3 +128,32 @@ async def test_the_place_is_the_callers_own_line_whichever_way_it_lists(way: str
                     pass
     (costly,) = [event for event in told if isinstance(event, CostlyList)]
     assert costly.site.startswith(f"{__file__}:")
+
+
+@pytest.mark.looptime
+async def test_calls_that_are_tasks_of_their_own_are_not_taken_for_one_place() -> None:
+    server = MemoryApiServer()
+    async with server, Client(server.transport(), qps=None, strict=True) as client:
+
+        async def all_pods() -> None:
+            await client.list("v1/pods")
+
+        for _ in range(2):
+            await asyncio.create_task(client.list("v1/pods")._all())
+            await asyncio.gather(all_pods())
+        await asyncio.create_task(client.list("v1/pods")._all())
+        with pytest.raises(
+            CostlyListRefused, match=r"test_cost\.py:\d+ lists everything again and again \(3 times"
+        ):
+            await asyncio.gather(all_pods())
+
+
+@pytest.mark.looptime
+async def test_of_calls_without_a_place_many_are_told_of_and_none_is_refused() -> None:
+    told: list[Event] = []
+    server = MemoryApiServer()
+    async with server, Client(server.transport(), qps=None, strict=True, observers=[told.append]) as client:
+        for times, expected in ((9, []), (30, ["a task of its own"])):
+            for _ in range(times):
+                await asyncio.create_task(client.list("v1/pods")._all())
+            assert [one.site for one in told if isinstance(one, CostlyList)] == expected
