@@ -150,7 +150,7 @@ class Door:
             if probing and lane is not Lane.LEASE:
                 await self._admit_in_turn(request, lane, until, at_once=True, token=token)
             else:
-                await self._admit(request, lane, token=token, place=self._in_flight)
+                await self._admit(request, lane, self._deadline(), token=token, place=self._in_flight)
             try:
                 return await self._exchange(request, lane, number)
             finally:
@@ -180,7 +180,7 @@ class Door:
 
         Raises what `open` raises before anything is sent. Cancelled, or failed: nothing is taken.
         """
-        await self._admit(request, _lane(request), token=True, place=place)
+        await self._admit(request, _lane(request), self._deadline(), token=True, place=place)
         if yielding and self.outage.lasts:
             self._limiter.give_back()
             if place is not None:
@@ -298,10 +298,16 @@ class Door:
         finally:
             self._finished(request, status, started, number, failure)
 
-    async def _admit(self, request: Request, lane: Lane, *, token: bool, place: InFlight | None) -> None:
+    def _deadline(self) -> float | None:
+        """When a request that comes now has to be admitted; None where it may take as long as it takes."""
+        within = current_admission().within
+        return None if within is None else self._now() + within
+
+    async def _admit(
+        self, request: Request, lane: Lane, deadline: float | None, *, token: bool, place: InFlight | None
+    ) -> None:
         """Wait for what the server can take (pressure), for a token, and for a place where one is due."""
-        came, within = self._now(), current_admission().within
-        deadline = None if within is None else came + within
+        came = self._now()
         self.waiting += 1
         try:
             async with self._until_closed(deadline):
@@ -373,11 +379,12 @@ class Door:
         token: bool,
         place: bool = True,
     ) -> None:
-        """`_turn`, then `_admit`; from the beginning where the server has gone away meanwhile."""
-        places = self._in_flight if place else None
+        """`_turn`, then `_admit`, under one deadline; from the beginning where the server has gone away
+        meanwhile."""
+        places, deadline = self._in_flight if place else None, self._deadline()
         while True:
-            probes = await self._turn(request, until, at_once=at_once)
-            await self._admit(request, lane, token=token, place=places)
+            probes = await self._turn(request, until, deadline, at_once=at_once)
+            await self._admit(request, lane, deadline, token=token, place=places)
             if probes or not self.outage.lasts:
                 return
             if token:
@@ -385,18 +392,19 @@ class Door:
             if places is not None:
                 places.release()
 
-    async def _turn(self, request: Request, until: float | None, *, at_once: bool) -> bool:
+    async def _turn(
+        self, request: Request, until: float | None, deadline: float | None, *, at_once: bool
+    ) -> bool:
         """Wait until the server may be asked, as far as its outage goes; return whether this is the probe.
 
-        Raises `ConnectFailed` where it still refuses connections at *until*, and `FlowTimeout` where the time
-        that `admission` allows is over before.
+        Raises `ConnectFailed` where it still refuses connections at *until*, and `FlowTimeout` where the
+        *deadline* of its admission is before that.
         """
         if not self.outage.lasts:
             return False
-        within = current_admission().within
-        hurried = within is not None and (until is None or self._now() + within < until)
+        hurried = deadline is not None and (until is None or deadline < until)
         try:
-            async with self._until_closed(self._now() + within if hurried and within is not None else until):
+            async with self._until_closed(deadline if hurried else until):
                 await self.outage.turn(at_once=at_once)
                 return self.outage.lasts
         except FlowTimeout:
@@ -404,9 +412,8 @@ class Door:
                 return False
             if hurried:
                 raise FlowTimeout(
-                    f"{request.what}: not admitted within {within:g} s: {self._transport.server} refuses "
-                    f"connections, and {self.outage.waiting} wait for it. The last that was tried: "
-                    f"{self.outage.reason}",
+                    f"{request.what}: not admitted in time: {self._transport.server} refuses connections, "
+                    f"{self.outage.waiting} wait for it. The last that was tried: {self.outage.reason}",
                     lane=str(_lane(request)),
                     queued=self.outage.waiting,
                 ) from None

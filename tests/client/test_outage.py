@@ -132,3 +132,15 @@ async def test_a_client_for_each_call_has_the_burst_and_the_budget_of_one(world:
         sent = world.server.requests.count(verb="get")
         assert sent <= 5 + 2.0 * seconds + 1
         assert sent - 30 <= 0.5 * (seconds + 10.0) + 1  # repeats: the floor, and no more
+
+
+async def test_the_wait_for_the_server_and_the_one_for_a_token_are_under_one_deadline(world: World) -> None:
+    clock = asyncio.get_running_loop().time
+    async with world.server, world.connect(qps=1 / 7.4, burst=1) as client:
+        await world.server.kill()
+        with pytest.raises(FlowTimeout), admission(within=0.0):
+            await client.get("v1/configmaps", "default/a")  # it takes the token, and begins the outage
+        began = clock()
+        with pytest.raises(FlowTimeout), admission(within=6.0):
+            await client.get("v1/configmaps", "default/a")  # its turn comes in time, the next token does not
+        assert clock() - began <= 6.0
