@@ -223,6 +223,9 @@ class HttpTransport:
                     timeout=aiohttp.ClientTimeout(total=remaining),
                     trace_request_ctx=progress,
                 )
+            # aiohttp's response keeps its trace, a time limit its task, and a task that was cancelled the
+            # frames that it left: one that read a stream and dropped it would be kept by that stream.
+            progress.limit = None
         except _Unanswered as wrapped:
             cause = wrapped.__cause__ or wrapped
             raise self._failed(cause, request, progress) from cause

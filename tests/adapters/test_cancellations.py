@@ -74,6 +74,7 @@ async def test_nothing_is_left_of_what_was_cancelled(apiserver: FakeApiServer, s
         for timer in timers:  # one that is still to fire holds its task, and that what it was reading
             timer.cancel()
         del tasks, ended
+        await asyncio.sleep(0)  # the loop holds what it woke this test with until the test waits again
         gc.collect()
         await apiserver.watchers(MAPS, 0)
         await apiserver.settled()

@@ -236,6 +236,29 @@ async def test_a_watch_that_is_dropped_unread_is_ended(
     await apiserver.watchers("v1/pods", 0)
 
 
+async def test_a_watch_whose_reader_was_cancelled_and_dropped_is_ended(
+    apiserver: FakeApiServer, api: ResilientApiClient
+) -> None:
+    """The cancelled task keeps the frames that it left, and they the stream: the stream must not keep it."""
+
+    async def follow() -> None:
+        raw = await CoreV1Api(api).list_namespaced_pod("default", watch=True, _preload_content=False)
+        opened.set()
+        await raw.content.readline()
+
+    opened = asyncio.Event()
+    task = asyncio.create_task(follow())
+    await opened.wait()
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    del task
+    await asyncio.sleep(0)  # the loop holds what it woke this test with until the test waits again
+    gc.collect()
+    await apiserver.watchers("v1/pods", 0)
+
+
 async def test_the_total_timeout_ends_a_watch_by_a_timeout(
     apiserver: FakeApiServer, api: ResilientApiClient
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -150,6 +151,29 @@ async def test_a_cancelled_read_of_a_watch_can_be_repeated_and_loses_nothing(
             async with asyncio.timeout(PATIENCE):
                 assert (await anext(watch)).object.name == f"new{number}"
     assert cluster.server.requests.count(verb="watch") <= 2
+
+
+async def test_a_watch_that_a_cancelled_reader_dropped_is_ended(cluster: Cluster, client: Client) -> None:
+    """The cancelled task keeps the frames that it left, and they the stream: the stream must not keep it."""
+
+    async def follow() -> None:
+        watch = client.watch("v1/pods", resource_version=start)
+        assert (await anext(watch)).object.name == "a"
+        read.set()
+        await anext(watch)
+
+    start, read = str(cluster.server.state.version), asyncio.Event()
+    reader = asyncio.create_task(follow())
+    await cluster.server.watchers("v1/pods", timeout=PATIENCE)
+    cluster.create("a")
+    await read.wait()
+    reader.cancel()
+    await asyncio.wait([reader])
+    assert reader.cancelled()
+    del reader
+    await asyncio.sleep(0)  # the loop holds what it woke this test with until the test waits again
+    gc.collect()
+    await cluster.server.watchers("v1/pods", 0, timeout=PATIENCE)
 
 
 async def test_two_tasks_on_one_watch_are_told_so(cluster: Cluster, client: Client) -> None:
