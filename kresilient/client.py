@@ -125,6 +125,16 @@ class Client:
         random: Callable[[], float] = _random.random,
         timing: Timing | None = None,
     ) -> None:
+        for name, given, kind in (
+            ("limiter", limiter, Limiter),
+            ("retry", retry, RetryPolicy),
+            ("budget", budget, RetryBudget),
+            ("strict", strict, bool),
+        ):
+            if given is not None and not isinstance(given, kind):
+                raise wrong_type(name, f"a {kind.__name__}", given)
+        if callable(observers) or not all(map(callable, observers := tuple(observers))):
+            raise wrong_type("observers", "a list of functions, each of which hears every event", observers)
         self._transport = transport
         self._limiter = limiter if limiter is not None else Limiter(qps, burst)
         self._shares_limiter = shares_limiter and limiter is None and qps is not None
@@ -713,7 +723,7 @@ def _timed(timing: Timing, spread: float | None, start_jitter: float | None) -> 
     spread = timing.spread if spread is None else spread
     start_jitter = timing.start_jitter if start_jitter is None else start_jitter
     for name, seconds in (("spread", spread), ("start_jitter", start_jitter)):
-        if not (seconds >= 0 and math.isfinite(seconds)):
+        if not isinstance(seconds, (int, float)) or not (seconds >= 0 and math.isfinite(seconds)):
             raise ConfigError(f"{name} must be seconds >= 0; got {seconds!r}")
     return replace(timing, spread=spread, start_jitter=start_jitter)
 

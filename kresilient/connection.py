@@ -18,17 +18,15 @@ from .transport.auth import Credentials
 from .transport.base import Transport
 from .transport.config import ClusterConfig, Impersonation
 
-__all__ = ["ConnectOptions", "connect"]
+__all__ = ["AccessOptions", "ConnectOptions", "connect"]
 
 _CONNECTIONS: Final = 32
 
 
-class ConnectOptions(TypedDict, total=False):
-    """Which cluster, and as whom; see `kresilient.transport.load.load_config` for each."""
+class AccessOptions(TypedDict, total=False):
+    """As whom, and how, a cluster is spoken to; each replaces what a configuration says. See
+    `kresilient.transport.load.load_config`."""
 
-    server: str | None
-    kubeconfig: str | Path | Mapping[str, Any] | None
-    context: str | None
     token: str | None
     token_file: str | Path | None
     username: str | None
@@ -41,11 +39,19 @@ class ConnectOptions(TypedDict, total=False):
     insecure_skip_tls_verify: bool | None
     tls_server_name: str | None
     proxy: str | None
-    namespace: str | None
     impersonate: Impersonation | str | None
     user_agent: str | None
     headers: Mapping[str, str] | None
     compression: bool | None
+
+
+class ConnectOptions(AccessOptions, total=False):
+    """Which cluster, and as whom; see `kresilient.transport.load.load_config` for each."""
+
+    server: str | None
+    kubeconfig: str | Path | Mapping[str, Any] | None
+    context: str | None
+    namespace: str | None
 
 
 def connect(
@@ -85,8 +91,12 @@ def connect(
         options: the cluster and the credentials; see `ConnectOptions`.
 
     Nothing is read or sent before the client is entered; that raises `ConfigError` where no cluster is
-    configured or a setting cannot be used. Raises `ConfigError` at once for options beside a transport.
+    configured or a setting cannot be used. Raises `ConfigError` at once for options beside a transport, and
+    `TypeError` for one that there is not.
     """
+    for name in options:
+        if name not in ConnectOptions.__optional_keys__:
+            raise TypeError(f"connect has no option {name!r}; see kresilient.ConnectOptions for those it has")
 
     async def transport() -> tuple[Transport, str]:
         from .transport.http import HttpTransport

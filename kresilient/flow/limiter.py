@@ -290,7 +290,8 @@ def running_loop() -> asyncio.AbstractEventLoop | None:
 
 
 def _check(qps: float | None, burst: int) -> None:
-    if qps is not None and not (qps > 0 and math.isfinite(qps)):
+    number = isinstance(qps, (int, float)) and not isinstance(qps, bool)
+    if qps is not None and not (number and qps > 0 and math.isfinite(qps)):
         raise ConfigError(f"qps must be a positive number, or None for no limit; got {qps!r}")
     if isinstance(burst, bool) or not isinstance(burst, int) or burst < 1:
         raise ConfigError(f"burst must be a whole number of at least 1; got {burst!r}")

@@ -42,6 +42,11 @@ async def test_a_client_is_used_between_open_and_close_only(cluster: Cluster) ->
         client.call_soon_threadsafe(print)
 
 
+def test_an_option_that_there_is_not_is_refused_at_once() -> None:
+    with pytest.raises(TypeError, match=r"connect has no option 'qsp'; see kresilient\.ConnectOptions"):
+        kr.connect(qsp=5)  # type: ignore[call-arg]
+
+
 async def test_a_client_that_was_never_opened_can_be_closed() -> None:
     await kr.connect(server="http://127.0.0.1:1").close()
 

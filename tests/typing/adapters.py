@@ -11,6 +11,8 @@ from kresilient.adapters.kubernetes_asyncio import AnswerFailed, ResilientApiCli
 
 
 def client() -> ApiClient:
+    ResilientApiClient(strict=True, budget=kr.RetryBudget(), max_in_flight=8, impersonate="jane")
+    ResilientApiClient(start_jitter=30)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     return ResilientApiClient(qps=20, burst=40)
 
 

@@ -1,6 +1,6 @@
 """Existing `kubernetes_asyncio` code through the one door, and its models from cached bytes."""
 
-from .api_client import ResilientApiClient
+from .api_client import ResilientApiClient, ResilientOptions
 from .failures import AnsweredInDoubt, AnswerFailed, AnswerLost, AnswerOverdue, AnswerUnusable
 from .models import to_model
 
@@ -11,5 +11,6 @@ __all__ = [
     "AnswerUnusable",
     "AnsweredInDoubt",
     "ResilientApiClient",
+    "ResilientOptions",
     "to_model",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final, Unpack
 
 from kubernetes_asyncio.client.api_client import ApiClient
 from kubernetes_asyncio.client.configuration import Configuration
@@ -12,9 +12,9 @@ from kubernetes_asyncio.client.rest import RESTResponse
 
 from ...api.errors import ConfigError
 from ...client import Client
-from ...connection import connect
+from ...connection import AccessOptions, connect
+from ...flow.budget import RetryBudget
 from ...flow.limiter import Limiter
-from ...flow.outage import SPREAD
 from ...flow.retry import RetryPolicy
 from ...observe.events import Observer
 from ...transport.config import default_user_agent
@@ -22,7 +22,31 @@ from .read_through import ReadThrough
 from .responses import RawResponse
 from .rest import DoorRestClient
 
-__all__ = ["ResilientApiClient"]
+__all__ = ["ResilientApiClient", "ResilientOptions"]
+
+_ELSEWHERE: Final = {
+    "server": "a Configuration names the server, as its host",
+    "kubeconfig": "a Configuration names the server, and kubernetes_asyncio.config loads it",
+    "context": "a Configuration names the server, and kubernetes_asyncio.config loads it",
+    "namespace": "the namespace is an argument of each call",
+    "start_jitter": "it spreads the first lists of informers, and this client has none",
+}
+"""The options of `connect` that would have no effect here, and why."""
+
+
+class ResilientOptions(AccessOptions, total=False):
+    """How a `ResilientApiClient` sends; each is the option of `kresilient.connect` of that name, with the
+    default that it has there."""
+
+    qps: float | None
+    burst: int
+    limiter: Limiter | None
+    retry: RetryPolicy | None
+    budget: RetryBudget | None
+    max_in_flight: int
+    spread: float
+    strict: bool
+    observers: Iterable[Observer]
 
 
 class ResilientApiClient(ApiClient):
@@ -38,14 +62,16 @@ class ResilientApiClient(ApiClient):
         configuration: which cluster, and as whom; the default one (`load_kube_config` sets it) where None.
         header_name, header_value, cookie: sent with every request.
         pool_threads: as in `ApiClient`.
-        qps, burst, limiter, retry, spread, observers: as in `kresilient.connect`. Clients of one server with
-            equal figures share them.
         client: an open `kresilient.Client` to send everything through, with its cluster, its credentials and
             its limiter; it is not closed with this.
         read_through: answer gets and lists from the informers of *client*, where these can answer exactly.
+        options: all that `kresilient.connect` takes, but for what names the cluster and what concerns
+            informers alone; see `ResilientOptions`. What says as whom, such as `impersonate`, replaces what
+            the configuration says. Clients of one server with equal `qps` and `burst` share them.
 
-    Raises `ConfigError` for options that contradict each other, and with the first request where no cluster
-    is configured.
+    Raises `ConfigError` for options that contradict each other or cannot be used, `TypeError` for one that
+    there is not or that is of another type; with the first request also what `connect` raises as it is
+    entered.
     """
 
     def __init__(
@@ -56,16 +82,11 @@ class ResilientApiClient(ApiClient):
         cookie: str | None = None,
         pool_threads: int = 1,
         *,
-        qps: float | None = 20.0,
-        burst: int = 40,
-        limiter: Limiter | None = None,
-        retry: RetryPolicy | None = None,
-        spread: float = SPREAD,
-        observers: Iterable[Observer] = (),
         client: Client | None = None,
         read_through: bool = False,
+        **options: Unpack[ResilientOptions],
     ) -> None:
-        observers = tuple(observers)
+        _check_names(options)
         if client is None:
             if read_through:
                 raise ConfigError("read_through= answers from the informers of a client: pass client= too")
@@ -79,20 +100,10 @@ class ResilientApiClient(ApiClient):
                 raise ConfigError(
                     "no cluster is configured: call kubernetes_asyncio.config.load_config() first"
                 )
-            spoken_through = connect(
-                configuration,
-                qps=qps,
-                burst=burst,
-                limiter=limiter,
-                retry=retry,
-                spread=spread,
-                observers=observers,
-            )
+            spoken_through = connect(configuration, **options)
         else:
-            if (qps, burst, limiter, retry, spread, observers) != (20.0, 40, None, None, SPREAD, ()):
-                raise ConfigError(
-                    "a client has its own qps, burst, limiter, retry, spread and observers: set them there"
-                )
+            if options:
+                raise ConfigError(f"a client has its own {', '.join(options)}: set that there, in connect(…)")
             if configuration is not None:
                 raise ConfigError("a client knows its cluster: pass it or a configuration, not both")
             configuration = _ConfigurationOf(lambda: client.server)
@@ -108,7 +119,8 @@ class ResilientApiClient(ApiClient):
         self.default_headers: dict[str, Any] = {} if header_name is None else {header_name: header_value}
         self.cookie: str | None = cookie  # type: ignore[assignment]
         if client is None:
-            self.user_agent = default_user_agent()
+            headers = {name.lower(): value for name, value in (options.get("headers") or {}).items()}
+            self.user_agent = headers.get("user-agent") or options.get("user_agent") or default_user_agent()
         self.client_side_validation = configuration.client_side_validation
 
     @property
@@ -127,6 +139,19 @@ class ResilientApiClient(ApiClient):
         """Only what a single call brings along (`_request_auth`): the transport adds the credentials."""
         if request_auth:
             await super().update_params_for_auth(headers, queries, auth_settings, request_auth=request_auth)
+
+
+def _check_names(options: Iterable[str]) -> None:
+    for name in options:
+        if name in _ELSEWHERE:
+            raise ConfigError(
+                f"a ResilientApiClient takes no {name}: {_ELSEWHERE[name]}; or hand in a client,"
+                f" client=kresilient.connect({name}=…)"
+            )
+        if name not in ResilientOptions.__optional_keys__:
+            raise TypeError(
+                f"ResilientApiClient has no option {name!r}; see ResilientOptions for those it has"
+            )
 
 
 class _ConfigurationOf(Configuration):
