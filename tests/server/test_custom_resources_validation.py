@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from kresilient.testing.server.schema import cel, keywords
+from kresilient.testing.server.schema import cel, keywords, patterns
 from kresilient.testing.server.schema.formats import format_check
-from kresilient.testing.server.schema.patterns import PatternFault, UnknownPattern, compiled
+from kresilient.testing.server.schema.patterns import compiled
 
 from .custom import DEFINITIONS, WIDGETS, Wire, definition, version, widget
 
@@ -320,40 +320,7 @@ def test_an_element_of_a_map_is_what_it_was_wherever_it_stands() -> None:
     )
 
 
-# --- patterns and formats ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("pattern", "found", "not_found"),
-    [
-        ("^a$", "a", "a\n"),
-        (r"\Aa\z", "a", "ab"),
-        ("b", "abc", "ac"),
-        ("^[[:alpha:]_]+$", "a_b", "a1"),
-        ("^(?P<x>a)(?<y>b)$", "ab", "a"),
-        ("(?i)^ab$", "AB", "b"),
-        (r"^\d$", "1", "\N{ARABIC-INDIC DIGIT ONE}"),
-        (r"^\x{61}$", "a", "b"),
-        ("^[]a]$", "]", "b"),
-        ("^[[a]$", "[", "b"),
-        (r"^[a\]$]+$", "a]$", "b"),
-    ],
-)
-def test_a_pattern_means_what_it_means_in_go(pattern: str, found: str, not_found: str) -> None:
-    assert compiled(pattern).search(found)
-    assert not compiled(pattern).search(not_found)
-
-
-@pytest.mark.parametrize("pattern", ["(?=a)", "(?<!a)", r"(a)\1", "a++", "(", "[a", "a**"])
-def test_what_is_no_pattern_in_go(pattern: str) -> None:
-    with pytest.raises(PatternFault, match="error parsing regexp: "):
-        compiled(pattern)
-
-
-@pytest.mark.parametrize("pattern", [r"\p{L}", "a(?i)b", "(?U)a+", "[[:^alpha:]]", r"\Qa.b\E"])
-def test_what_cannot_be_searched_for_here(pattern: str) -> None:
-    with pytest.raises(UnknownPattern):
-        compiled(pattern)
+# --- formats ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -410,10 +377,16 @@ def test_without_the_json_schema_library_a_definition_says_what_to_install(
     assert "pip install 'kresilient[testing]'" in causes[0]
 
 
-def test_without_the_cel_runtime_a_rule_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "schema", [{**INTEGER, "x-kubernetes-validations": [{"rule": "self == 17"}]}, {**STRING, "pattern": "a"}]
+)
+def test_without_the_cel_runtime_a_rule_or_a_pattern_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, schema: dict[str, Any]
+) -> None:
     monkeypatch.setitem(sys.modules, "cel_expr_python", None)
-    cel.environment.cache_clear()
-    body = definition(version({"a": {**INTEGER, "x-kubernetes-validations": [{"rule": "self == 17"}]}}))
+    for cached in (cel.environment, patterns._matcher, compiled):
+        cached.cache_clear()
+    body = definition(version({"a": schema}))
     status, causes = Wire().refusal("POST", DEFINITIONS, body)
     assert status == 501
     assert "pip install 'kresilient[testing]'" in causes[0]

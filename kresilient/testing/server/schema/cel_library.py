@@ -14,8 +14,9 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ..types.quantity import value as amount_of
+from .findings import findings
 from .formats import format_check
-from .patterns import PatternFault, UnknownPattern, compiled
+from .patterns import PatternFault, UnknownPattern
 
 __all__ = ["functions"]
 
@@ -65,7 +66,7 @@ def _contains(items: Sequence[Any], wanted: Sequence[Any]) -> bool:
 
 def _search(text: str, pattern: str) -> list[str]:
     try:
-        return [found[0] for found in compiled(pattern).finditer(text)]
+        return findings(pattern, text)
     except (PatternFault, UnknownPattern) as fault:
         raise ValueError(f"Illegal regex: {fault}") from None
 

@@ -12,13 +12,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ..statuses import Cause, not_emulated
 from .formats import format_check
-from .patterns import compiled
+from .patterns import Pattern, compiled
 from .structure import Schema, additional
 from .wording import Found, causes_of
 
 if TYPE_CHECKING:
-    import re
-
     from jsonschema import ValidationError
     from jsonschema.protocols import Validator
 
@@ -26,11 +24,6 @@ __all__ = ["Checks", "Path"]
 
 Path = tuple[str | int, ...]
 """Where a value is: names of fields and places in lists."""
-
-
-class _Pattern(NamedTuple):
-    text: str
-    expression: re.Pattern[str]
 
 
 class _Format(NamedTuple):
@@ -147,7 +140,7 @@ def _arranged(schema: Schema) -> dict[str, Any]:
                 arranged[name] = value if inner is None else _arranged(inner)
         elif name == "pattern":
             if value:
-                arranged[name] = _Pattern(value, compiled(value))
+                arranged[name] = compiled(value)
         elif name == "format":
             if check := format_check(value):
                 arranged[name] = _Format(value, check)
@@ -196,11 +189,11 @@ def _kind(value: Any) -> str:
     return kinds.get(type(value), "null")
 
 
-def _pattern(validator: Any, pattern: _Pattern, value: Any, schema: Schema) -> _Errors:
+def _pattern(validator: Any, pattern: Pattern, value: Any, schema: Schema) -> _Errors:
     too = isinstance(value, str) and (
         len(value) > schema.get("maxLength", len(value)) or len(value) < schema.get("minLength", 0)
     )
-    if isinstance(value, str) and not too and pattern.expression.search(value) is None:
+    if isinstance(value, str) and not too and not pattern.found_in(value):
         yield _error(pattern.text)
 
 

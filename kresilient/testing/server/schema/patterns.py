@@ -1,30 +1,36 @@
-"""Go's regular expressions in Python's `re`: what both know alike, and a clear answer about the rest."""
+"""Regular expressions as Go has them: run by RE2, whose time grows with the text alone, whatever the pattern.
+
+Go's `regexp` takes the syntax of RE2, which comes along with the runtime of the rules (CEL).
+"""
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import Final
+from functools import cache, lru_cache
+from typing import Any, Final
 
-__all__ = ["PatternFault", "UnknownPattern", "compiled"]
+from ..statuses import not_emulated
 
-_PERL: Final = re.compile(r"\(\?(?:[=!>(]|<[=!])")
-_CLASSES: Final = {
-    "alnum": "0-9A-Za-z",
-    "alpha": "A-Za-z",
-    "ascii": r"\x00-\x7F",
-    "blank": r"\t ",
-    "cntrl": r"\x00-\x1F\x7F",
-    "digit": "0-9",
-    "graph": "!-~",
-    "lower": "a-z",
-    "print": " -~",
-    "punct": r"!-/:-@\[-`{-~",
-    "space": r"\t\n\v\f\r ",
-    "upper": "A-Z",
-    "word": "0-9A-Za-z_",
-    "xdigit": "0-9A-Fa-f",
+__all__ = ["Pattern", "PatternFault", "UnknownPattern", "compiled"]
+
+_IN_GO: Final = {
+    "bad repetition operator": "invalid nested repetition operator",
+    "invalid UTF-8": "invalid UTF-8",
+    "invalid character class": "invalid character class",
+    "invalid character class range": "invalid character class range",
+    "invalid escape sequence": "invalid escape sequence",
+    "invalid named capture group": "invalid named capture",
+    "invalid perl operator": "invalid or unsupported Perl syntax",
+    "invalid repetition size": "invalid repeat count",
+    "missing )": "missing closing )",
+    "missing ]": "missing closing ]",
+    "no argument for repetition operator": "missing argument to repetition operator",
+    "trailing \\": "trailing backslash at end of expression",
+    "unexpected )": "unexpected )",
 }
+"""The faults of RE2, and the same in the words of `regexp/syntax`."""
+_REFUSED: Final = "INVALID_ARGUMENT: invalid regular expression: "
+_TOKEN: Final = re.compile(r"\\Q.*?(?:\\E|\Z)|\\(.)|(\(\?<[=!])", re.DOTALL)
 
 
 class PatternFault(ValueError):
@@ -32,70 +38,64 @@ class PatternFault(ValueError):
 
 
 class UnknownPattern(ValueError):
-    """A regular expression of Go that Python's `re` cannot stand for."""
+    """A regular expression of Go that RE2 does not take; the message says what of it."""
+
+
+class Pattern:
+    """A regular expression; see `compiled`."""
+
+    __slots__ = ("_matcher", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._matcher = _matcher()
+
+    def fault(self) -> str:
+        """What RE2 says against it, empty where it takes it."""
+        result = self._matcher.eval(data={"text": "", "pattern": self.text})
+        return str(result.value()) if result.type().name() == "ERROR" else ""
+
+    def found_in(self, text: str) -> bool:
+        """Whether *text* or a part of it matches."""
+        return self._matcher.eval(data={"text": text, "pattern": self.text}).value() is True
 
 
 @lru_cache(maxsize=1024)
-def compiled(pattern: str) -> re.Pattern[str]:
-    """*pattern* with Go's meaning, to be searched for.
+def compiled(pattern: str) -> Pattern:
+    """*pattern*, which is one in Go.
 
-    Raises `PatternFault`, or `UnknownPattern` for a Unicode class or a flag that `re` does not have.
+    Raises `PatternFault`, `UnknownPattern`, or `Refused` (501) where the runtime is not installed.
     """
-    if found := _PERL.search(pattern):
-        raise PatternFault(f"error parsing regexp: invalid or unsupported Perl syntax: `{found[0]}`")
+    made = Pattern(pattern)
+    if any(found[1] == "C" for found in _TOKEN.finditer(pattern)):  # RE2 has it: one byte
+        raise _fault("invalid escape sequence", r"\C")
+    refused = made.fault()
+    if not refused:
+        return made
+    if not refused.startswith(_REFUSED):
+        raise UnknownPattern("the size")
+    why, _, place = refused.removeprefix(_REFUSED).partition(": ")
+    if place.startswith((r"\p", r"\P")):  # Go knows more names
+        raise UnknownPattern(f"the class {place}")
+    if place in ("(?<=", "(?<!"):  # to Go the beginning of a group with a name
+        start = next(found.start() for found in _TOKEN.finditer(pattern) if found[2])
+        end = pattern.find(">", start) + 1
+        raise _fault("invalid named capture", pattern[start : end or None])
+    raise _fault(_IN_GO[why], place)
+
+
+def _fault(why: str, place: str) -> PatternFault:
+    return PatternFault(f"error parsing regexp: {why}: `{place}`")
+
+
+@cache
+def _matcher() -> Any:
+    """Whether `text` has what `pattern` says, as an expression of CEL."""
     try:
-        return re.compile(_translated(pattern), re.ASCII)
-    except re.error as error:
-        raise PatternFault(f"error parsing regexp: {error.msg}: `{pattern}`") from None
-
-
-def _translated(pattern: str) -> str:
-    pieces: list[str] = []
-    place, inside, many, before = 0, False, False, ""
-    while place < len(pattern):
-        rest = pattern[place:]
-        taken = rest[0]
-        if rest.startswith("\\"):
-            taken, made = _escape(rest)
-        elif inside and (found := re.match(r"\[:(\^?)(\w+):\]", rest)) and found[2] in _CLASSES:
-            if found[1]:
-                raise UnknownPattern(f"the class {found[0]}")
-            taken, made = found[0], _CLASSES[found[2]]
-        elif inside:
-            made = "\\[" if taken == "[" else taken
-            inside = taken != "]"
-        elif taken == "[":
-            inside = True
-            taken = next(start for start in ("[^]", "[]", "[^", "[") if rest.startswith(start))
-            made = taken.replace("]", "\\]")
-        elif found := re.match(r"\(\?([a-zA-Z]*)(-[a-zA-Z]+)?([:)])", rest):
-            taken = made = found[0]
-            if "U" in taken or (found[3] == ")" and (place or found[2])):
-                raise UnknownPattern(f"the flags {taken}")  # lazy and greedy swapped, or set half-way
-            many = many or "m" in found[1]
-        elif rest.startswith("(?<"):
-            taken, made = "(?<", "(?P<"
-        elif taken == "+" and before in ("*", "+", "?", "}"):
-            raise PatternFault(f"error parsing regexp: invalid nested repetition operator: `{before}+`")
-        else:
-            made = r"\Z" if taken == "$" and not many else taken
-        pieces.append(made)
-        place += len(taken)
-        before = taken
-    return "".join(pieces)
-
-
-def _escape(rest: str) -> tuple[str, str]:
-    """The escape that *rest* begins with, and what stands for it."""
-    taken = rest[:2]
-    if taken == r"\z":
-        return taken, r"\Z"
-    if taken == r"\x" and (found := re.match(r"\\x\{([0-9A-Fa-f]{1,6})\}", rest)):
-        return found[0], re.escape(chr(int(found[1], 16)))
-    if taken in (r"\p", r"\P", r"\Q", r"\C"):
-        raise UnknownPattern(f"the escape {taken}")
-    if taken == "\\":
-        raise PatternFault("error parsing regexp: trailing backslash at end of expression: ``")
-    if taken[1] in "123456789eghijklmopquyEFGHIJKLMNORTUVXYZ":
-        raise PatternFault(f"error parsing regexp: invalid escape sequence: `{taken}`")
-    return taken, taken
+        from cel_expr_python import cel
+    except ImportError:
+        raise not_emulated(
+            "patterns without the package cel-expr-python, which has RE2: pip install 'kresilient[testing]'"
+        ) from None
+    variables = {"text": cel.Type.STRING, "pattern": cel.Type.STRING}
+    return cel.NewEnv(variables=variables).compile("text.matches(pattern)")
