@@ -15,7 +15,7 @@ _HOMES = {
     "ApiError": "api.errors",
     "BadRequest": "api.errors",
     "Client": "client",
-    "ClientHealth": "client",
+    "ClientHealth": "client_health",
     "ClusterConfig": "transport.config",
     "ConfigError": "api.errors",
     "Conflict": "api.errors",
@@ -178,12 +178,8 @@ if TYPE_CHECKING:
     from .cache.intake import Transform as Transform
     from .cache.subscription import EventStream as EventStream
     from .cache.subscription import Subscription as Subscription
-    from .client import (
-        Client as Client,
-    )
-    from .client import (
-        ClientHealth as ClientHealth,
-    )
+    from .client import Client as Client
+    from .client_health import ClientHealth as ClientHealth
     from .connection import (
         ConnectOptions as ConnectOptions,
     )

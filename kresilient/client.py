@@ -12,10 +12,8 @@ import os
 import random as _random
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Self, TypeVar, cast, overload
-
-import msgspec
 
 from . import verbs
 from .api.errors import (
@@ -24,16 +22,13 @@ from .api.errors import (
     LifecycleError,
     OutcomeUnknown,
     PoisonObject,
-    WireError,
     wrong_type,
 )
 from .api.field_selectors import FieldSelector
-from .api.label_selectors import LabelSelector
-from .api.objects import Header, KubeObject
+from .api.objects import KubeObject
 from .api.resources import Key, Resource
 from .api.versions import is_older
-from .api.views import View, resource_of, view_of
-from .cache.health import InformerHealth
+from .api.views import View, view_of
 from .cache.index import IndexSpec
 from .cache.informer import Informer, running_loop
 from .cache.intake import Transform
@@ -41,55 +36,26 @@ from .cache.options import InformerOptions
 from .cache.reflector import Reflector
 from .cache.shared import SharedInformer, health_of
 from .cache.timing import Timing
-from .discovery import Discovery
+from .client_health import ClientHealth
+from .decoding import object_deleted, object_read, object_written
+from .discovery import Discovery, ResourceName, named
 from .flow.answers import Answer
 from .flow.budget import RetryBudget
 from .flow.door import Door
 from .flow.in_flight import MAX_IN_FLIGHT, InFlight
 from .flow.limiter import Limiter
-from .flow.pressure import LevelPressure
 from .flow.retry import RetryPolicy
 from .flow.shared import shared_budget, shared_limiter, shared_lists
+from .informers import Informers
 from .observe.events import Observer, Observers, TaskCrashed
 from .observe.log import log_observer
 from .reads import ListCall, WatchStream
 from .transport.base import Request, Response, Transport
-from .verbs import Body, PatchType, Propagation, Write, WriteOptions
+from .verbs import Body, PatchType, Propagation, Selector, Write, WriteOptions
 
 __all__ = ["Client", "ClientHealth"]
 
 V = TypeVar("V", bound=View)
-ResourceName = str | Resource
-Selector = str | Mapping[str, Any] | LabelSelector
-
-
-@dataclass(frozen=True, slots=True)
-class ClientHealth:
-    """How a client stands.
-
-    Attributes:
-        server: its base URL.
-        informers: each of them.
-        crashes: what crashed lately (a bug; please report it).
-        reachable: False from a refused connection until the next answer.
-        waiting: requests of this client that wait for admission now.
-        pressure: the priority levels, lanes and APIs that were asked, those held back first.
-        retries_left: repeats that the retry budget allows now.
-    """
-
-    server: str
-    informers: tuple[InformerHealth, ...]
-    crashes: tuple[str, ...]
-    reachable: bool = True
-    waiting: int = 0
-    pressure: tuple[LevelPressure, ...] = ()
-    retries_left: float = 0.0
-
-    @property
-    def ok(self) -> bool:
-        """Whether every informer has synced, none is refused by the server, and nothing crashed."""
-        refused = any(reflector.denied for one in self.informers for reflector in one.reflectors)
-        return not self.crashes and not refused and all(one.synced for one in self.informers)
 
 
 class Client:
@@ -154,8 +120,13 @@ class Client:
         self._pid = os.getpid()
         self._closed = False
         self._opening = asyncio.Lock()
-        self._informers: dict[InformerOptions, SharedInformer] = {}
-        self._handles: set[Informer[Any]] = set()
+        self._informers = Informers(
+            self._opened,
+            observe=self.observers,
+            random=random,
+            spawn=self._spawn,
+            timing=self._timing,
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._crashes: deque[str] = deque(maxlen=20)
 
@@ -210,10 +181,7 @@ class Client:
         self._check_loop()
         self._closed = True
         try:
-            handles = tuple(self._handles)
-            await asyncio.gather(
-                *(handle._end(drain=drain, timeout=timeout, caller=own) for handle in handles)
-            )
+            await self._informers.close(drain=drain, timeout=timeout, caller=own)
         finally:
             left = [task for task in self._tasks if task is not own]
             for task in left:
@@ -240,7 +208,7 @@ class Client:
     @property
     def health(self) -> ClientHealth:
         """How the client stands, for probes."""
-        informers = tuple(health_of(shared) for shared in self._informers.values())
+        informers = tuple(map(health_of, self._informers))
         door, crashes = self._door, tuple(self._crashes)
         if door is None:
             return ClientHealth("", informers, crashes)
@@ -271,7 +239,7 @@ class Client:
 
     def caches(self, resource: Resource) -> tuple[SharedInformer, ...]:
         """The caches of *resource* that informers hold now, for what answers from them."""
-        return tuple(shared for options, shared in self._informers.items() if options.resource == resource)
+        return self._informers.of(resource)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open" if self._door is not None else "not open"
@@ -288,7 +256,7 @@ class Client:
         """Read one object from the server (an informer reads from memory). Raises `NotFound`."""
         where, view = await self._resolve(resource, kind)
         answer = await self._call(verbs.get(where, key))
-        obj = self._decoded(answer, where)
+        obj = object_read(answer, where)
         return obj if view is None else view_of(view, obj)
 
     @overload
@@ -343,21 +311,18 @@ class Client:
         view = self._checked_collection(resource, kind, namespace)
         if page_size < 1:
             raise ConfigError(f"list {resource}: page_size must be at least 1, not {page_size}")
-        selectors = _selectors(label_selector, field_selector)
-        accept = "application/json"
-        if metadata_only:
-            accept = f"application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{accept}"
+        selected = verbs.selectors(label_selector, field_selector)
 
         async def page(token: str) -> Request:
             where, _ = await self._resolve(resource, kind)
-            query = [*selectors, ("limit", str(page_size))]
-            if token:
-                query.append(("continue", token))
-            elif resource_version:
-                query += [("resourceVersion", resource_version), ("resourceVersionMatch", "NotOlderThan")]
-            path, headers = where.collection_path(namespace), {"Accept": accept}
-            return Request(
-                "GET", path, tuple(query), headers, verb="list", resource=str(where), timeout=120.0
+            return verbs.list_page(
+                where,
+                namespace,
+                selected,
+                limit=page_size,
+                token=token,
+                version=resource_version,
+                metadata_only=metadata_only,
             )
 
         convert = (lambda obj: obj) if view is None else (lambda obj: view_of(view, obj))
@@ -382,24 +347,16 @@ class Client:
         """
         door = self._opened()
         self._checked_collection(resource, kind, namespace)
-        query = [("watch", "true"), ("allowWatchBookmarks", "true")]
-        query += _selectors(label_selector, field_selector)
-        if resource_version:
-            query.append(("resourceVersion", resource_version))
-        if timeout_seconds is not None:
-            query.append(("timeoutSeconds", str(timeout_seconds)))
+        selected = verbs.selectors(label_selector, field_selector)
 
         async def opened() -> Response:
             where, _ = await self._resolve(resource, kind)
-            request = Request(
-                "GET",
-                where.collection_path(namespace),
-                tuple(query),
-                {"Accept": "application/json"},
-                verb="watch",
-                resource=str(where),
-                streaming=True,
-                timeout=None,
+            request = verbs.watch(
+                where,
+                namespace,
+                selected,
+                version=resource_version,
+                timeout_seconds=timeout_seconds,
                 stall=stall + 5.0,
             )
             return await door.open(request, probing=True)
@@ -503,7 +460,7 @@ class Client:
             dry_run=dry_run,
         )
         answer = await self._call(write.request, repeatable=write.repeatable)
-        return _object_or_none(answer, where)
+        return object_deleted(answer, where)
 
     # --- informers ---
 
@@ -570,7 +527,7 @@ class Client:
             known, view, described = None, None, f"{kind} in {resource}"
             stand_in = Resource("", "v1", "unresolved")
         else:
-            known, view = _named(resource)
+            known, view = named(resource)
             described, stand_in = str(known), known
         options = InformerOptions.checked(
             stand_in,
@@ -585,44 +542,12 @@ class Client:
             streaming=streaming,
         )
 
-        async def acquire() -> SharedInformer:
-            where = known if known is not None else (await self._resolve(cast(str, resource), kind))[0]
-            shared = self._join(options if known is not None else replace(options, resource=where))
-            self._handles.add(handle)
-            return shared
+        async def resolved() -> InformerOptions:
+            if known is not None:
+                return options
+            return replace(options, resource=(await self._resolve(cast(str, resource), kind))[0])
 
-        async def release(shared: SharedInformer) -> None:
-            self._handles.discard(handle)
-            await self._leave(shared)
-
-        handle: Informer[Any] = Informer(
-            described, acquire, release, view=view, observe=self.observers, spawn=self._spawn
-        )
-        return handle
-
-    def _join(self, options: InformerOptions) -> SharedInformer:
-        door = self._opened()
-        shared = self._informers.get(options)
-        if shared is None or shared.error is not None:
-            shared = SharedInformer(
-                options,
-                door,
-                observe=self.observers,
-                random=self._random,
-                spawn=self._spawn,
-                timing=self._timing,
-            )
-            self._informers[options] = shared
-            shared.start()
-        shared.handles += 1
-        return shared
-
-    async def _leave(self, shared: SharedInformer) -> None:
-        shared.handles -= 1
-        if not shared.handles:
-            if self._informers.get(shared.options) is shared:
-                del self._informers[shared.options]
-            await shared.stop()
+        return self._informers.handle(described, resolved, view)
 
     # --- the parts ---
 
@@ -638,14 +563,13 @@ class Client:
         request = write.request
         before = [
             (reflector, reflector.store.version, _version_of(reflector, write.key))
-            for options, shared in self._informers.items()
-            if options.resource == where
+            for shared in self._informers.of(where)
             for reflector in shared.reflectors.values()
             if reflector.store.synced
         ]
         answer = await self._call(request, repeatable=write.repeatable)
         try:
-            obj = _object_written(answer, where)
+            obj = object_written(answer, where)
         except PoisonObject as error:
             raise OutcomeUnknown(f"{request.what}: done, but its answer cannot be read: {error}") from error
         version = obj.resource_version
@@ -658,12 +582,6 @@ class Client:
                     )
         return obj
 
-    def _decoded(self, answer: Answer, where: Resource) -> KubeObject:
-        try:
-            return KubeObject.decode(answer.body, kind=where.kind, api_version=where.api_version)
-        except PoisonObject as error:
-            raise WireError(f"{where}: the answer is no object: {error}") from error
-
     def _checked_collection(
         self, resource: ResourceName | type[View], kind: str, namespace: str | None
     ) -> type[View] | None:
@@ -671,7 +589,7 @@ class Client:
         verbs.checked_namespace(namespace)
         if kind:
             return None
-        where, view = _named(resource)
+        where, view = named(resource)
         if where.subresource:
             raise InvalidName(f"{where} is a subresource: it cannot be listed or watched; {where.parent} can")
         where.collection_path(namespace)
@@ -681,14 +599,8 @@ class Client:
         self, resource: ResourceName | type[View], kind: str
     ) -> tuple[Resource, type[View] | None]:
         self._opened()
-        if not kind:
-            return _named(resource)
-        if not isinstance(resource, str):
-            raise wrong_type(
-                "resource, where kind= is given,", 'a group and version such as "apps/v1"', resource
-            )
         assert self._discovery is not None
-        return await self._discovery.resource(resource, kind), None
+        return await self._discovery.resolve(resource, kind)
 
     def _opened(self) -> Door:
         if self._door is None or self._closed:
@@ -731,42 +643,3 @@ def _timed(timing: Timing, spread: float | None, start_jitter: float | None) -> 
 def _version_of(reflector: Reflector, key: Key | None) -> str:
     held = reflector.store.table.objects.get(key) if key is not None else None
     return held.resource_version if held is not None else ""
-
-
-def _named(resource: ResourceName | type[View]) -> tuple[Resource, type[View] | None]:
-    if isinstance(resource, type):
-        if not issubclass(resource, View):
-            raise wrong_type("a resource", "a name, a Resource or a View", resource)
-        return resource_of(resource), resource
-    return Resource.parse(resource), None
-
-
-def _selectors(labels: Selector | None, fields: str | FieldSelector | None) -> list[tuple[str, str]]:
-    pairs = []
-    if labels is not None and labels != "":
-        pairs.append(("labelSelector", str(LabelSelector.parse(labels))))
-    if fields is not None and fields != "":
-        pairs.append(("fieldSelector", str(FieldSelector.parse(fields))))
-    return pairs
-
-
-def _object_written(answer: Answer, where: Resource) -> KubeObject:
-    """What a write was answered with. It has no name where it is a Status (an eviction) or a review."""
-    try:
-        return KubeObject.decode(answer.body, kind=where.kind, api_version=where.api_version)
-    except PoisonObject:
-        try:
-            header = msgspec.json.decode(answer.body, type=Header)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            header = None
-        if header is None or not header.kind:
-            raise
-        return KubeObject(answer.body, header.metadata, header.kind, header.api_version)
-
-
-def _object_or_none(answer: Answer, where: Resource) -> KubeObject | None:
-    try:
-        obj = KubeObject.decode(answer.body, kind=where.kind, api_version=where.api_version)
-    except PoisonObject:
-        return None
-    return None if obj.kind == "Status" else obj

@@ -1,4 +1,4 @@
-"""Discovery: from a kind to the resource that serves it, and its scope."""
+"""From what a user names to the resource that is meant: a name, a View, or a kind that the server knows."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import asyncio
 import msgspec
 from cachetools import TTLCache
 
-from .api.errors import ConfigError, NotFound, WireError
+from .api.errors import ConfigError, NotFound, WireError, wrong_type
 from .api.resources import BUILTIN, Resource, path_segment
+from .api.views import View, resource_of
 from .flow.door import Door
 from .transport.base import Request
 
-__all__ = ["Discovery"]
+__all__ = ["Discovery", "ResourceName", "named"]
+
+ResourceName = str | Resource
 
 _AGE = 600.0
 
@@ -34,6 +37,18 @@ _BUILTIN_KINDS = {
 }
 
 
+def named(resource: ResourceName | type[View]) -> tuple[Resource, type[View] | None]:
+    """The resource that *resource* names without a kind, and the view that it is, if it is one.
+
+    Raises `InvalidName`, `ConfigError` for a View that names none, and `TypeError`.
+    """
+    if isinstance(resource, type):
+        if not issubclass(resource, View):
+            raise wrong_type("a resource", "a name, a Resource or a View", resource)
+        return resource_of(resource), resource
+    return Resource.parse(resource), None
+
+
 class Discovery:
     """Answers from the table of built-in kinds, else from the server; what it said is kept for 10 minutes."""
 
@@ -41,6 +56,18 @@ class Discovery:
         self._door = door
         self._known: TTLCache[str, tuple[float, list[_ApiResource]]] = TTLCache(256, _AGE, timer=_loop_time)
         self._asking: dict[str, asyncio.Lock] = {}
+
+    async def resolve(
+        self, resource: ResourceName | type[View], kind: str
+    ) -> tuple[Resource, type[View] | None]:
+        """What *resource* names, where *kind* is given as a group and version; raises as both ways do."""
+        if not kind:
+            return named(resource)
+        if not isinstance(resource, str):
+            raise wrong_type(
+                "resource, where kind= is given,", 'a group and version such as "apps/v1"', resource
+            )
+        return await self.resource(resource, kind), None
 
     async def resource(self, group_version: str, kind: str) -> Resource:
         """The resource that serves *kind* of *group_version* (`"v1"`, `"apps/v1"`), with its scope.

@@ -1,4 +1,4 @@
-"""The verbs of the API as requests: what is sent for a create, an update, a patch or a delete."""
+"""The verbs of the API as requests: what is sent for a read, a create, an update, a patch or a delete."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any, Final, Literal, get_args
 import msgspec
 
 from .api.errors import ConfigError, InvalidName, wrong_type
+from .api.field_selectors import FieldSelector
+from .api.label_selectors import LabelSelector
 from .api.objects import KubeObject
 from .api.resources import Key, Resource, join_key, path_segment
 from .api.views import View
@@ -18,18 +20,24 @@ __all__ = [
     "Body",
     "PatchType",
     "Propagation",
+    "Selector",
     "Write",
     "WriteOptions",
+    "checked_namespace",
     "create",
     "delete",
     "get",
+    "list_page",
     "patch",
+    "selectors",
     "update",
+    "watch",
 ]
 
 Body = Mapping[str, Any] | KubeObject | msgspec.Struct
 """An object to write: plain data, an object that was read, or a struct that msgspec encodes."""
 
+Selector = str | Mapping[str, Any] | LabelSelector
 PatchType = Literal["merge", "json", "strategic", "apply"]
 Propagation = Literal["Background", "Foreground", "Orphan"]
 
@@ -85,6 +93,67 @@ class Write:
 
 def get(resource: Resource, key: Key) -> Request:
     return Request("GET", resource.object_path(key), (), _JSON, verb="get", resource=str(resource))
+
+
+def selectors(labels: Selector | None, fields: str | FieldSelector | None) -> tuple[tuple[str, str], ...]:
+    """The options of a list or a watch that select. Raises `SelectorError`."""
+    pairs = []
+    if labels is not None and labels != "":
+        pairs.append(("labelSelector", str(LabelSelector.parse(labels))))
+    if fields is not None and fields != "":
+        pairs.append(("fieldSelector", str(FieldSelector.parse(fields))))
+    return tuple(pairs)
+
+
+def list_page(
+    resource: Resource,
+    namespace: str | None,
+    selected: tuple[tuple[str, str], ...],
+    *,
+    limit: int,
+    token: str,
+    version: str,
+    metadata_only: bool,
+) -> Request:
+    """A GET of one page: the one that *token* continues at, else the first, not older than *version*."""
+    query = (*selected, ("limit", str(limit)))
+    if token:
+        query += (("continue", token),)
+    elif version:
+        query += (("resourceVersion", version), ("resourceVersionMatch", "NotOlderThan"))
+    accept = "application/json"
+    if metadata_only:
+        accept = f"application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,{accept}"
+    path, headers = resource.collection_path(namespace), {"Accept": accept}
+    return Request("GET", path, query, headers, verb="list", resource=str(resource), timeout=120.0)
+
+
+def watch(
+    resource: Resource,
+    namespace: str | None,
+    selected: tuple[tuple[str, str], ...],
+    *,
+    version: str,
+    timeout_seconds: int | None,
+    stall: float,
+) -> Request:
+    """A GET of the stream of changes after *version*; *stall*: seconds of silence that end it."""
+    query = (("watch", "true"), ("allowWatchBookmarks", "true"), *selected)
+    if version:
+        query += (("resourceVersion", version),)
+    if timeout_seconds is not None:
+        query += (("timeoutSeconds", str(timeout_seconds)),)
+    return Request(
+        "GET",
+        resource.collection_path(namespace),
+        query,
+        _JSON,
+        verb="watch",
+        resource=str(resource),
+        streaming=True,
+        timeout=None,
+        stall=stall,
+    )
 
 
 def create(resource: Resource, body: Body, namespace: str | None, options: WriteOptions) -> Write:

@@ -330,7 +330,7 @@ async def test_a_handle_closed_while_it_starts_leaves_no_watch(cluster: Cluster,
     await handle.close()
     with pytest.raises(kr.LifecycleError, match="closed"):
         await starting
-    assert client.health.informers == () and not client._handles
+    assert client.health.informers == () and not client._informers.handles
 
 
 async def test_a_handle_started_twice_at_once_counts_once(cluster: Cluster, client: Client) -> None:

@@ -1,0 +1,39 @@
+"""How a client stands, for probes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .cache.health import InformerHealth
+from .flow.pressure import LevelPressure
+
+__all__ = ["ClientHealth"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClientHealth:
+    """How a client stands.
+
+    Attributes:
+        server: its base URL.
+        informers: each of them.
+        crashes: what crashed lately (a bug; please report it).
+        reachable: False from a refused connection until the next answer.
+        waiting: requests of this client that wait for admission now.
+        pressure: the priority levels, lanes and APIs that were asked, those held back first.
+        retries_left: repeats that the retry budget allows now.
+    """
+
+    server: str
+    informers: tuple[InformerHealth, ...]
+    crashes: tuple[str, ...]
+    reachable: bool = True
+    waiting: int = 0
+    pressure: tuple[LevelPressure, ...] = ()
+    retries_left: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether every informer has synced, none is refused by the server, and nothing crashed."""
+        refused = any(reflector.denied for one in self.informers for reflector in one.reflectors)
+        return not self.crashes and not refused and all(one.synced for one in self.informers)

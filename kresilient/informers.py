@@ -1,0 +1,103 @@
+"""The informers of one client: its handles, and the caches that equal handles share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+from .api.resources import Resource
+from .api.views import View
+from .cache.informer import Informer
+from .cache.options import InformerOptions
+from .cache.shared import SharedInformer, Spawn
+from .cache.timing import Timing
+from .flow.door import Door
+from .observe.events import Observers
+
+__all__ = ["Informers"]
+
+
+class Informers:
+    """Begins a cache with the first handle on it, and stops it with the last. Iterated, it is the caches.
+
+    Args:
+        door: the way to the server; raises where the client cannot be used.
+        observe, random, spawn, timing: as of `SharedInformer`.
+    """
+
+    def __init__(
+        self,
+        door: Callable[[], Door],
+        *,
+        observe: Observers,
+        random: Callable[[], float],
+        spawn: Spawn,
+        timing: Timing,
+    ) -> None:
+        self._door = door
+        self._observe = observe
+        self._random = random
+        self._spawn = spawn
+        self._timing = timing
+        self._shared: dict[InformerOptions, SharedInformer] = {}
+        self.handles: set[Informer[Any]] = set()
+        """Those that were started and not closed."""
+
+    def __iter__(self) -> Iterator[SharedInformer]:
+        return iter(tuple(self._shared.values()))
+
+    def of(self, resource: Resource) -> tuple[SharedInformer, ...]:
+        """The caches of *resource* that are held now."""
+        return tuple(shared for options, shared in self._shared.items() if options.resource == resource)
+
+    def handle(
+        self,
+        described: str,
+        options: Callable[[], Awaitable[InformerOptions]],
+        view: type[View] | None,
+    ) -> Informer[Any]:
+        """A handle, not started yet, on the cache of *options*, which are asked for when it is."""
+
+        async def acquire() -> SharedInformer:
+            shared = self._join(await options())
+            self.handles.add(handle)
+            return shared
+
+        async def release(shared: SharedInformer) -> None:
+            self.handles.discard(handle)
+            await self._leave(shared)
+
+        handle: Informer[Any] = Informer(
+            described, acquire, release, view=view, observe=self._observe, spawn=self._spawn
+        )
+        return handle
+
+    async def close(self, *, drain: bool, timeout: float, caller: asyncio.Task[Any] | None) -> None:
+        """Close every handle, on behalf of *caller*, who may be one of the handlers; see `Informer.close`."""
+        handles = tuple(self.handles)
+        await asyncio.gather(*(one._end(drain=drain, timeout=timeout, caller=caller) for one in handles))
+
+    def _join(self, options: InformerOptions) -> SharedInformer:
+        door = self._door()
+        shared = self._shared.get(options)
+        if shared is None or shared.error is not None:
+            shared = SharedInformer(
+                options,
+                door,
+                observe=self._observe,
+                random=self._random,
+                spawn=self._spawn,
+                timing=self._timing,
+            )
+            self._shared[options] = shared
+            shared.start()
+        shared.handles += 1
+        return shared
+
+    async def _leave(self, shared: SharedInformer) -> None:
+        shared.handles -= 1
+        if not shared.handles:
+            if self._shared.get(shared.options) is shared:
+                del self._shared[shared.options]
+            await shared.stop()
