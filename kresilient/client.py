@@ -47,6 +47,7 @@ from .flow.limiter import Limiter
 from .flow.retry import RetryPolicy
 from .flow.shared import shared_budget, shared_limiter, shared_lists
 from .informers import Informers
+from .observe.counts import CostlyLists
 from .observe.events import Observer, Observers, TaskCrashed
 from .observe.log import log_observer
 from .reads import ListCall, WatchStream
@@ -111,7 +112,8 @@ class Client:
         self._strict = strict
         self._random = random
         self._timing = _timed(timing or Timing(), spread, start_jitter)
-        self.observers = Observers(log_observer(), *observers)
+        self._costly_lists = CostlyLists()
+        self.observers = Observers(log_observer(), self._costly_lists, *observers)
         self.namespace = "default"
         """The default namespace of the configuration; nothing is put there unless you say so."""
         self._door: Door | None = None
@@ -220,6 +222,7 @@ class Client:
             waiting=door.waiting,
             pressure=door.pressure.levels,
             retries_left=door.budget.left,
+            costly_lists=self._costly_lists.by_resource,
         )
 
     @property

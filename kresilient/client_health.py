@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from .cache.health import InformerHealth
 from .flow.pressure import LevelPressure
@@ -22,6 +23,8 @@ class ClientHealth:
         waiting: requests of this client that wait for admission now.
         pressure: the priority levels, lanes and APIs that were asked, those held back first.
         retries_left: repeats that the retry budget allows now.
+        costly_lists: places in your code that poll whole lists, counted by what they list, since the client
+            was made; each was logged (`CostlyList`).
     """
 
     server: str
@@ -31,6 +34,7 @@ class ClientHealth:
     waiting: int = 0
     pressure: tuple[LevelPressure, ...] = ()
     retries_left: float = 0.0
+    costly_lists: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:

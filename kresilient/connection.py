@@ -86,7 +86,8 @@ def connect(
             has forgotten their version.
         start_jitter: seconds within which an informer's first list begins, at a moment of its own. 0 for at
             once; set it where a whole fleet starts together, as the pods of a DaemonSet do.
-        strict: refuse the polling of whole lists (`CostlyListRefused`), which is else logged once a place.
+        strict: refuse the polling of whole lists (`CostlyListRefused`), which is else logged and counted
+            once a place.
         observers: hear every event of `kresilient.observe.events`.
         options: the cluster and the credentials; see `ConnectOptions`.
 

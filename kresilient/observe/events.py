@@ -126,7 +126,8 @@ class OutageEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class CostlyList(Event):
-    """A call site lists everything again and again where an informer would answer from memory."""
+    """A call site lists everything, or everything in a namespace, again and again where an informer
+    (`instead`) would answer from memory. Told once for each site and resource."""
 
     resource: str
     site: str

@@ -230,7 +230,7 @@ def _costly(event: CostlyList) -> _Line:
         "interval": event.interval,
         "instead": event.instead,
     }
-    return "flow", logging.WARNING, "a list of everything is polled", pairs, None
+    return "flow", logging.WARNING, "a whole list is polled", pairs, None
 
 
 def _moved(event: ReflectorMoved) -> _Line:
