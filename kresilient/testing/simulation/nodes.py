@@ -20,7 +20,9 @@ from .policies import OURS, ListWatchLoop, Policy, Watched
 __all__ = ["Agent", "LibraryAgent", "LoopAgent", "agent", "node_name", "watched_by"]
 
 RENEW_EVERY: Final = 10.0
-"""Seconds between two renewals of a node's lease, the kubelet's (`nodeLeaseDurationSeconds` / 4)."""
+"""Seconds from one renewal of a node's lease to the next, the kubelet's (`nodeLeaseDurationSeconds` / 4)."""
+
+_RENEW_JITTER: Final = 0.04
 
 START_WITHIN: Final = 30.0
 """Seconds over which the agents start, whatever their policy: this is about the outage."""
@@ -172,10 +174,9 @@ async def _later(seconds: float, work: Coroutine[Any, Any, None]) -> None:
 
 
 async def _renewing(renew: Callable[[], Coroutine[Any, Any, None]], random: Random) -> None:
-    """Renew each period; one that took longer is followed by the next at once."""
-    clock = asyncio.get_running_loop().time
-    due = clock() + RENEW_EVERY * random.random()
+    """Renew each period, counted from the end of the last renewal and with a little jitter: the kubelet's
+    `wait.JitterUntil` (component-helpers, apimachinery/lease)."""
+    await asyncio.sleep(RENEW_EVERY * random.random())
     while True:
-        await asyncio.sleep(max(0.0, due - clock()))
         await renew()
-        due = max(due + RENEW_EVERY, clock())
+        await asyncio.sleep(RENEW_EVERY * (1.0 + _RENEW_JITTER * random.random()))
