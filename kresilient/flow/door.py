@@ -123,8 +123,8 @@ class Door:
         *admit*: False for a further page of a list that was admitted; its repeats are admitted all the same.
         *within*: seconds from now after which no further try begins, where that is sooner than the policy's.
         *probing*: while the server refuses connections, wait with the informers for the client's one probe,
-        or be it, as long as tries may begin: for callers that would begin again at once. A renewal of a lease
-        is tried all the same.
+        or be it, as long as tries may begin: for callers that would begin again at once. The first try of a
+        lease's renewal goes all the same, and its repeats are the next probes.
 
         Raises:
             ApiError: the server answered with a failure.
@@ -147,7 +147,7 @@ class Door:
 
         async def attempt(number: int) -> Answer:
             token = admit or number > 1
-            if probing and lane is not Lane.LEASE:
+            if probing and (lane is not Lane.LEASE or number > 1):
                 await self._admit_in_turn(request, lane, until, at_once=True, token=token)
             else:
                 await self._admit(request, lane, self._deadline(), token=token, place=self._in_flight)
@@ -405,7 +405,7 @@ class Door:
         hurried = deadline is not None and (until is None or deadline < until)
         try:
             async with self._until_closed(deadline if hurried else until):
-                await self.outage.turn(at_once=at_once)
+                await self.outage.turn(at_once=at_once, renewal=_lane(request) is Lane.LEASE)
                 return self.outage.lasts
         except FlowTimeout:
             if not cast(bool, self.outage.lasts):  # only its place in the spread has not come

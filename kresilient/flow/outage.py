@@ -11,7 +11,7 @@ from ..api.errors import ConfigError, ConnectFailed
 from ..observe.events import Observers, OutageBegan, OutageEnded, loop_time
 from .backoff import Backoff
 
-__all__ = ["PROBE_BASE", "PROBE_CAP", "SPREAD", "Outage"]
+__all__ = ["PROBE_BASE", "PROBE_CAP", "RENEWAL_CAP", "SPREAD", "Outage"]
 
 SPREAD: Final = 30.0
 """Seconds over which a client's informers come back after an outage."""
@@ -23,6 +23,12 @@ PROBE_CAP: Final = 15.0
 """Seconds between two probes at the most, before their jitter (so 30 with it): a client sees that the server
 is back no later than that, and its last informer asks one window after."""
 
+RENEWAL_CAP: Final = 5.0
+"""Seconds between two probes at the most while the renewal of a lease waits, before their jitter (so 10 with
+it): what client-go allows a leader for one renewal, of a lease of 15 s."""
+
+_Line = OrderedDict["asyncio.Future[bool]", None]
+
 
 class Outage:
     """Whether the server can be reached, and whose turn it is to find out.
@@ -30,6 +36,7 @@ class Outage:
     It begins with a refused connection and ends with the first answer of any kind, whoever asked. While it
     lasts, `turn` lets one informer pass as the probe, again and again at the pace of a jittered backoff, and
     holds the others. When it is over, each of those is let go at a moment of its own, drawn from a window.
+    The renewal of a lease that waits is the next probe, before all others, and brings it forward.
 
     Args:
         server: for events.
@@ -68,7 +75,9 @@ class Outage:
         self._probe_due = False
         self._closed = False
         self._timer: asyncio.TimerHandle | None = None
-        self._waiting: OrderedDict[asyncio.Future[bool], None] = OrderedDict()
+        self._probed_at = float("-inf")
+        self._renewals: _Line = OrderedDict()
+        self._waiting: _Line = OrderedDict()
 
     @property
     def lasts(self) -> bool:
@@ -77,29 +86,33 @@ class Outage:
 
     @property
     def waiting(self) -> int:
-        """How many informers wait for the server."""
-        return len(self._waiting)
+        """How many wait for the server: informers, calls, renewals of leases."""
+        return len(self._waiting) + len(self._renewals)
 
-    async def turn(self, *, at_once: bool = False) -> bool:
+    async def turn(self, *, at_once: bool = False, renewal: bool = False) -> bool:
         """Wait for the moment to ask the server again; return whether it comes from the spread after an
         outage, and is not the probe's (nor that of a time without any outage).
 
         *at_once*: come back as soon as the server is, as a call does that somebody waits for.
+        *renewal*: of a lease, which cannot wait long: it goes first, and no later than twice `RENEWAL_CAP`
+        after the last probe.
 
         Cancelled: whoever is next gets the turn.
         """
-        spread = False
+        spread, line = False, self._renewals if renewal else self._waiting
         while self.lasts:
             if self._probe_due:
                 self._probe_due = False
                 return False
             turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-            self._waiting[turn] = None
+            line[turn] = None
+            if renewal:
+                self._hasten()
             try:
                 if await turn:
                     return False
             except BaseException:
-                if self._waiting.pop(turn, True) is True and turn.done() and not turn.cancelled():
+                if line.pop(turn, True) is True and turn.done() and not turn.cancelled():
                     self._hand_on(turn.result())
                 raise
             if at_once:
@@ -111,7 +124,8 @@ class Outage:
     def refused(self, error: ConnectFailed) -> None:
         """Note a connection that was refused."""
         if self._since is None and not self._closed:
-            self._since, self.reason = self._clock(), error.brief
+            self._since = self._probed_at = self._clock()
+            self.reason = error.brief
             self._probes, self._probe_due = 0, False
             self.history_lost = False
             self._pace.reset()
@@ -125,7 +139,9 @@ class Outage:
         self._ended_at = self._clock()
         seconds, self._since = self._ended_at - self._since, None
         self._cancel_timer()
-        waiting, self._waiting = self._waiting, OrderedDict()
+        waiting = (*self._renewals, *self._waiting)
+        self._renewals.clear()
+        self._waiting.clear()
         for turn in waiting:
             if not turn.done():
                 turn.set_result(False)
@@ -145,10 +161,23 @@ class Outage:
     def _schedule(self) -> None:
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(self._pace.delay(), self._probe)
+        if self._renewals:
+            self._hasten()
+
+    def _hasten(self) -> None:
+        """Bring the next probe forward to a moment that a lease can wait for."""
+        if self._timer is None:
+            return
+        loop = asyncio.get_running_loop()
+        due = self._probed_at + RENEWAL_CAP * (1.0 + self._random()) - self._clock()
+        if self._timer.when() - loop.time() > due:
+            self._timer.cancel()
+            self._timer = loop.call_later(max(0.0, due), self._probe)
 
     def _probe(self) -> None:
         """It is time to ask again: the one that waited longest does, or the next that comes."""
         self._timer = None
+        self._probed_at = self._clock()
         self._probes += 1
         self._hand_on(True)
         self._schedule()  # whatever becomes of this probe
@@ -156,11 +185,12 @@ class Outage:
     def _hand_on(self, probe: bool) -> None:
         if not probe or not self.lasts:
             return
-        while self._waiting:
-            turn, _ = self._waiting.popitem(last=False)
-            if not turn.done():
-                turn.set_result(True)
-                return
+        for line in (self._renewals, self._waiting):
+            while line:
+                turn, _ = line.popitem(last=False)
+                if not turn.done():
+                    turn.set_result(True)
+                    return
         self._probe_due = True
 
     def _cancel_timer(self) -> None:

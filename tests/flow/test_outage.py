@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from .scripted import Driven, Scripted, ScriptedTransport, status
 pytestmark = pytest.mark.looptime
 
 GET = Request("GET", "/api/v1/namespaces/n/pods/p", verb="get", resource="v1/pods")
+RENEWAL = Request("PUT", "/l", body=b"{}", verb="update", resource="coordination.k8s.io/v1/leases")
 REFUSED = ConnectFailed("connection refused")
 
 
@@ -33,8 +35,8 @@ class Gate:
         self.outage = Outage("s", observers=Observers(self.seen.append), random=draw, window=window)
         self.came: list[tuple[float, bool]] = []
 
-    async def wait(self, *, at_once: bool = False) -> bool:
-        spread = await self.outage.turn(at_once=at_once)
+    async def wait(self, *, at_once: bool = False, renewal: bool = False) -> bool:
+        spread = await self.outage.turn(at_once=at_once, renewal=renewal)
         self.came.append((asyncio.get_running_loop().time(), spread))
         return spread
 
@@ -42,7 +44,7 @@ class Gate:
         return [asyncio.create_task(self.wait()) for _ in range(count)]
 
 
-async def end(*tasks: asyncio.Task[bool]) -> None:
+async def end(*tasks: asyncio.Task[Any]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -189,6 +191,52 @@ async def test_a_probe_whose_task_is_cancelled_in_the_very_turn_is_handed_on() -
     gate.outage.close()
 
 
+async def test_a_renewal_that_waits_is_the_next_probe_and_renewals_take_turns() -> None:
+    gate = Gate()
+    gate.outage.refused(REFUSED)
+    others = gate.waiters(3)
+    order: list[str] = []
+
+    async def renew(name: str) -> None:
+        while True:
+            await gate.wait(renewal=True)
+            order.append(name)
+
+    renewals = [asyncio.create_task(renew(name)) for name in "ab"]
+    await asyncio.sleep(60.0)
+    assert order[:6] == [*"ababab"] and len(gate.came) == len(order)
+    assert gate.outage.waiting == 3 + 2
+    await end(*others, *renewals)
+    gate.outage.close()
+
+
+@pytest.mark.parametrize("came", [100.0, 103.0, 119.0, 200.0])
+async def test_a_renewal_waits_no_longer_than_ten_seconds_after_the_last_probe(came: float) -> None:
+    gate = Gate()
+    gate.outage.refused(REFUSED)
+    others = gate.waiters(100)
+    await asyncio.sleep(came)
+    probed = gate.came[-1][0]
+    await gate.wait(renewal=True)
+    assert max(came, probed + 5.0) <= gate.came[-1][0] <= max(came, probed + 10.0) + 1e-3
+    waiting = asyncio.create_task(gate.wait(renewal=True))
+    await asyncio.sleep(10.0)
+    assert waiting.done(), "and so on"
+    await end(*others)
+    gate.outage.close()
+
+
+async def test_a_renewal_cancelled_in_the_very_turn_of_its_probe_hands_it_on() -> None:
+    gate = Gate(draw=lambda: 0.0)
+    gate.outage.refused(REFUSED)
+    renewal, (other,) = asyncio.create_task(gate.wait(renewal=True)), gate.waiters(1)
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_at(gate.outage._timer.when(), renewal.cancel)  # type: ignore[union-attr]
+    await asyncio.sleep(2.0)
+    assert renewal.cancelled() and other.done() and len(gate.came) == 1
+    gate.outage.close()
+
+
 async def test_a_waiter_cancelled_while_it_waits_or_is_spread_leaves_nothing_behind() -> None:
     gate = Gate()
     gate.outage.refused(REFUSED)
@@ -296,6 +344,56 @@ async def test_a_place_is_given_back_by_one_that_yields() -> None:
     with pytest.raises(ConnectFailed):
         await one.admit(GET, place=one.lists, yielding=True)
     assert one.lists.count == 0
+    await one.close()
+
+
+async def test_the_first_try_of_a_renewal_goes_at_once_and_its_repeats_are_the_probes() -> None:
+    transport = Driven(lambda _: REFUSED)
+    one = Door(transport, limiter=Limiter(None), observers=Observers(), random=lambda: 0.0)
+    await ask(one)
+    others = [asyncio.create_task(one.call(GET, probing=True)) for _ in range(5)]
+    await asyncio.sleep(0.5)
+    with pytest.raises(ConnectFailed) as failed:
+        await one.call(RENEWAL, probing=True)
+    assert failed.value.attempts == 5
+    assert transport.times == pytest.approx([0.0, 0.5, 1.5, 4.5, 9.5, 15.9], abs=1e-3)
+    assert {request.resource for request in transport.sent[1:]} == {RENEWAL.resource}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    await one.close()
+
+
+@pytest.mark.parametrize("seconds", [3.0, 9.0, 25.0, 60.0, 120.0])
+@pytest.mark.parametrize("seed", range(4))
+async def test_a_lease_of_15_s_is_renewed_in_time_once_the_server_is_back(seconds: float, seed: int) -> None:
+    clock, draw = asyncio.get_running_loop().time, random.Random(seed).random
+    back = 5.0 + seconds
+    transport = Driven(lambda _: REFUSED if 5.0 <= clock() < back else Scripted(), latency=0.01)
+    one = Door(transport, limiter=Limiter(None), observers=Observers(), random=draw)
+    renewed: list[float] = []
+
+    async def holder() -> None:
+        while True:
+            try:
+                await one.call(RENEWAL, probing=True)
+                renewed.append(clock())
+            except ConnectFailed:
+                pass
+            await asyncio.sleep(5.0)
+
+    async def informer() -> None:
+        while True:
+            await one.outage.turn()
+            await asyncio.gather(one.open(GET), return_exceptions=True)
+            await asyncio.sleep(1.0)
+
+    tasks = [asyncio.create_task(holder()), *(asyncio.create_task(informer()) for _ in range(3))]
+    await asyncio.sleep(back + 60.0)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert next(at for at in renewed if at > back) - back < 15.0
     await one.close()
 
 

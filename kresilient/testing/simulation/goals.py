@@ -43,14 +43,23 @@ def goals(measures: Sequence[Measures]) -> list[Goal]:
         ),
     ]
     if own.nodes >= _MANY:
-        made.append(
+        made += [
             Goal(
-                f"no second in which informers ask more than {_UNEVEN:g} × an even spread",
-                f"{own.unevenness:.2f} ×",
-                own.unevenness <= _UNEVEN,
+                f"no second in which {who} more than {_UNEVEN:g} × an even spread",
+                f"{found:.2f} ×",
+                found <= _UNEVEN,
             )
-        )
+            for who, found in (
+                ("informers ask", own.unevenness),
+                ("informers and leases together ask", own.unevenness_in_all),
+            )
+        ]
     if reference is not None:
-        share = own.spent / reference.spent
-        made.append(Goal(f"at most half of the requests of {_REFERENCE}", f"{share:.1%}", share <= _SHARE))
+        made += [
+            Goal(f"at most half of the requests of {_REFERENCE}{counted}", f"{share:.1%}", share <= _SHARE)
+            for counted, share in (
+                ("", own.spent / reference.spent),
+                (", leases counted", own.spent_in_all / reference.spent_in_all),
+            )
+        ]
     return made

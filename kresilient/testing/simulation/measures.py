@@ -104,6 +104,13 @@ class Measures:
         """The largest second of the informers' requests at a live server, as a multiple of `even`."""
         return self.peak_asked / self.even
 
+    @property
+    def unevenness_in_all(self) -> float:
+        """The largest second of all requests at a live server, as a multiple of `even` with the steady load
+        (the renewals that are due in any case)."""
+        return self.peak_reached / (self.even + self.steady)
+
     def to_json(self) -> dict[str, Any]:
         """Every figure, as plain data."""
-        return {**asdict(self), "unevenness": round(self.unevenness, 3)}
+        made = {"unevenness": self.unevenness, "unevenness_in_all": self.unevenness_in_all}
+        return {**asdict(self), **{name: round(value, 3) for name, value in made.items()}}
