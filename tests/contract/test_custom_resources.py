@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from secrets import token_hex
 from typing import Any
 
@@ -250,6 +251,13 @@ async def test_a_change_of_the_spec_raises_the_generation_of_a_widget(widgets: W
     made = await widgets.create()
     changed = (await widgets.api.patch(widgets.path(made), {"spec": {"size": 2}})).ok()
     assert (made["metadata"]["generation"], changed["metadata"]["generation"]) == (1, 2)
+
+
+async def test_a_number_with_a_point_is_another_desired_state(widgets: Widgets) -> None:
+    """Source: staging/src/k8s.io/apiextensions-apiserver/pkg/registry/customresource/strategy.go"""
+    made = await widgets.create({"size": 1, "free": {"n": 1}})
+    changed = (await widgets.api.patch(widgets.path(made), {"spec": {"free": {"n": 1.0}}})).ok()
+    assert (json.dumps(changed["spec"]["free"]), changed["metadata"]["generation"]) == ('{"n": 1}', 2)
 
 
 async def test_a_change_of_the_labels_leaves_the_generation_of_a_widget(widgets: Widgets) -> None:

@@ -49,6 +49,17 @@ async def test_a_change_of_the_desired_state_raises_the_generation(api: Api) -> 
     assert changed["metadata"]["generation"] == 2
 
 
+async def test_an_amount_in_other_words_leaves_the_generation(api: Api) -> None:
+    """Source: staging/src/k8s.io/apimachinery/pkg/api/equality/semantic.go"""
+    name = (await deployment(api))["metadata"]["name"]
+    for memory, generation in (("1Gi", 2), ("1073741824", 2), ("1G", 3)):
+        container = {"name": "c", "resources": {"limits": {"memory": memory}}}
+        patch = {"spec": {"template": {"spec": {"containers": [container]}}}}
+        changed = (await api.patch(api.path(DEPLOYMENTS, name), patch, "strategic")).ok()
+        limits = changed["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+        assert (limits, changed["metadata"]["generation"]) == ({"memory": memory}, generation)
+
+
 async def test_a_change_of_the_metadata_leaves_the_generation(api: Api) -> None:
     """API conventions: Metadata, generation"""
     name = (await deployment(api))["metadata"]["name"]

@@ -346,6 +346,21 @@ def test_with_a_status_subresource_the_status_does_not_count() -> None:
     assert (found["status"], found["spec"], found["metadata"]["generation"]) == ({"b": 2}, {"a": 2}, 2)
 
 
+def test_a_number_that_is_written_with_a_point_is_a_new_one_each_time() -> None:
+    """A `float64` to a server that holds an `int64`, which it stores of it again: see `PrepareForUpdate`."""
+    wire = wire_of(version(subresources={"status": {}}))
+    wire.create({"a": 1.0})
+    assert spec_of(wire) == {"a": 1}
+    change(wire, {"spec": {"a": 1}})
+    assert generation(wire) == 1
+    change(wire, {"spec": {"a": 1.0}})
+    change(wire, {"spec": {"a": 1.0}})
+    assert generation(wire) == 3
+    assert isinstance(spec_of(wire)["a"], int)
+    change(wire, {"status": {"b": 1.0}}, f"{WIDGETS}/w/status")
+    assert generation(wire) == 3
+
+
 SCALE = {
     "specReplicasPath": ".spec.size",
     "statusReplicasPath": ".status.size",
@@ -381,6 +396,10 @@ def test_a_scale_without_replicas_in_the_spec_is_an_error_of_the_server() -> Non
         (
             "x",
             "Invalid value: 0: .spec.size accessor error: x is of the type string, expected int64",
+        ),
+        (
+            1.0,
+            "Invalid value: 0: .spec.size accessor error: 1 is of the type float64, expected int64",
         ),
     ],
 )

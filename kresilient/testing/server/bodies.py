@@ -13,6 +13,7 @@ from .requests import Call
 from .statuses import Refused, bad_request, too_large, unsupported_media_type
 from .strict_decoding import patch_faults, repeated_fields, yaml_faults
 from .types.protobuf import MEDIA_TYPE, ProtobufFault, read_protobuf
+from .types.untyped import untyped
 from .writing import Write
 
 __all__ = ["object_body", "patch_body", "patch_kind"]
@@ -127,7 +128,8 @@ def patch_body(call: Call, kind: str, write: Write) -> Any:
         patch = _yaml(call.body)
     if write.validation != "Ignore":
         write.faults = _checked(patch_faults, kind, call.body, patch)
-    return patch
+    # An apply is YAML, and a strategic merge is made of maps: neither is particular about 1.0 for an integer.
+    return untyped(patch) if kind in ("strategic", "apply") else patch
 
 
 def _from_protobuf(body: bytes) -> dict[str, Any]:
@@ -139,7 +141,7 @@ def _from_protobuf(body: bytes) -> dict[str, Any]:
 
 def _decoded(body: bytes, kind: str, *, yaml: bool) -> Any:
     try:
-        return in_order(read_json(body)) if yaml else read_json(body)
+        return untyped(in_order(read_json(body))) if yaml else read_json(body)
     except Unreadable as error:
         if yaml:
             return _yaml(body)

@@ -176,5 +176,5 @@ def _integer(text: str) -> int:
 
 
 def _unmarshal(value: Any, field: str, go_type: str) -> str:
-    found = _JSON_NAMES.get(type(value), "null")
+    found = f"number {value}" if isinstance(value, float) else _JSON_NAMES.get(type(value), "null")
     return f"json: cannot unmarshal {found} into Go struct field DeleteOptions.{field} of type {go_type}"

@@ -52,9 +52,10 @@ def stored_form(resource: ApiResource, obj: Mapping[str, Any]) -> dict[str, Any]
 
 
 def ordered(resource: ApiResource, obj: Mapping[str, Any]) -> dict[str, Any]:
-    """*obj* of a built-in kind with its fields in the server's order, without what its type does not have."""
+    """*obj* of a built-in kind with its fields in the server's order, without what its type does not have; of
+    a custom resource with its numbers as the server writes them."""
     if resource.custom:
-        return dict(obj)
+        return {name: one if name == "metadata" else untyped(one) for name, one in obj.items()}
     try:
         return decoded(resource.type, obj)
     except DecodeFault as fault:
@@ -123,7 +124,7 @@ def read_object(
     if why := heeded(faults, write.validation, write.warnings):
         raise _unreadable(resource, f"strict decoding error: {why}", patched)
     if resource.custom:
-        return {**untyped(read), "metadata": read["metadata"]} if "metadata" in read else untyped(read)
+        return read
     if (obj.get("metadata") or {}).get("managedFields") == []:
         read.setdefault("metadata", {})["managedFields"] = []  # says that nobody is to own anything
     before = wire.encode(read)

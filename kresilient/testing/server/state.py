@@ -47,7 +47,6 @@ from .selection import Selection
 from .statuses import already_exists, bad_request, conflict, invalid
 from .storage import Change, Stored
 from .strict_decoding import heeded
-from .types.untyped import untyped
 from .update import same_uid, updated
 from .writing import Write
 
@@ -267,9 +266,7 @@ class ApiState(History):
             resource,
             changed,
             write,
-            patched=lambda: (
-                go_value(untyped(patch)) if kind == "strategic" else wire.encode(changed).decode()
-            ),
+            patched=lambda: go_value(patch) if kind == "strategic" else wire.encode(changed).decode(),
         )
         if not subresource:
             same_uid(resource, old, read)

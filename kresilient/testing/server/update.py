@@ -16,6 +16,8 @@ from .ownership.managed import Managers, written_like
 from .preconditions import check_named, check_same
 from .statuses import Cause, Refused, invalid
 from .storage import Stored
+from .types.equality import same
+from .types.untyped import floating
 from .writing import Write
 
 __all__ = ["same_uid", "updated"]
@@ -95,8 +97,9 @@ def updated(
         changed["spec"] = obj.get("spec") or {}
     if not write.trusted:
         check_update(resource, old, changed, subresource=subresource)
-    desired = not wire.same(_body(resource, changed), _body(resource, old))
-    if resource.has_generation and (desired or strategy.annotations_count(resource, before, metadata)):
+    if resource.has_generation and (
+        not _desired_alike(resource, changed, old) or strategy.annotations_count(resource, before, metadata)
+    ):
         metadata["generation"] = before.get("generation", 0) + 1
     return changed
 
@@ -164,6 +167,15 @@ def _finalizers_may_change(
         raise invalid(
             resource, before["name"], cause, cause
         )  # both checks of the metadata of a change say it
+
+
+def _desired_alike(resource: ApiResource, new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
+    """Whether both say the same of what is wanted. To a custom resource 1.0 is new each time: a `float64`, of
+    which an integer is stored."""
+    wanted, held = _body(resource, new), _body(resource, old)
+    if resource.custom:
+        return wire.same(wanted, held) and not floating(wanted)
+    return same(resource.type, wanted, held)
 
 
 def _body(resource: ApiResource, obj: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from random import Random
 from typing import Any
 
@@ -33,6 +34,32 @@ def create(state: ApiState, resource: ApiResource, obj: dict[str, Any]) -> dict[
 
 def causes(refused: Refused) -> list[tuple[str, str]]:
     return [(one["field"], one["message"]) for one in refused.status()["details"]["causes"]]
+
+
+MEMORY = {"resources": {"limits": {"memory": "1Gi"}, "requests": {"memory": "1Gi"}}}
+CONTAINER = {"name": "c", "image": "i", **MEMORY}
+CLAIM = {
+    "metadata": {"name": "a"},
+    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "value"),
+    [
+        ("v1/pods", "spec.containers", [CONTAINER]),
+        ("apps/v1/deployments", "spec.template.spec.containers", [CONTAINER]),
+        ("apps/v1/statefulsets", "spec.volumeClaimTemplates", [CLAIM]),
+        ("batch/v1/jobs", "spec.template.spec.containers", [CONTAINER]),
+    ],
+)
+def test_an_amount_in_other_words_is_no_change(state: ApiState, name: str, path: str, value: Any) -> None:
+    resource = state.resources.parse(name)
+    made = create(state, resource, changed(valid(name), path, value))
+    said = json.loads(json.dumps(made).replace("1Gi", "1073741824"))
+    written = resource.seen(state.update(resource, "default/a", said)).decode()
+    assert "1Gi" not in json.dumps(written["spec"])
+    assert written["metadata"]["generation"] == made["metadata"]["generation"] == 1
 
 
 @pytest.mark.parametrize("name", VALID)

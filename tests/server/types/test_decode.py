@@ -67,6 +67,7 @@ def test_unknown_fields_are_dropped_and_named_by_their_path() -> None:
         ),
         ({"spec": {"priority": "1"}}, "string into Go struct field PodSpec.spec.priority of type int32"),
         ({"spec": {"priority": 1.5}}, "number 1.5 into Go struct field PodSpec.spec.priority of type int32"),
+        ({"spec": {"priority": 1.0}}, "number 1.0 into Go struct field PodSpec.spec.priority of type int32"),
         (
             {"spec": {"priority": 2**31}},
             "number 2147483648 into Go struct field PodSpec.spec.priority of type int32",

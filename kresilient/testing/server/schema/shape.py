@@ -10,6 +10,7 @@ from ..causes import invalid_value
 from ..kinds import ScalePaths
 from ..statuses import Cause
 from ..storage import Stored
+from ..types.untyped import untyped
 from .embedded import embedded_faults
 from .keywords import Checks, Path
 from .lists import LIST_TYPE, key_of, list_faults
@@ -63,7 +64,7 @@ class Shape:
             return stored
         if stored.seen is not None and stored.seen.shape is self:
             return stored.seen
-        item = wire.encode_sorted(self.taken(stored.decode()))
+        item = wire.encode_sorted(untyped(self.taken(stored.decode())))
         if item == stored.item:
             stored.shape = self
             return stored
@@ -95,7 +96,7 @@ class Shape:
             return found
         if any(reason in _BLOCKING for reason, _, _ in found):
             return [*found, invalid_value("<nil>", None, _UNCHECKED)]
-        return [*found, *self._rules.faults(obj, old, [] if warnings is None else warnings)]
+        return [*found, *self._rules.faults(untyped(obj), old, [] if warnings is None else warnings)]
 
     def _status_faults(self, obj: dict[str, Any], old: Mapping[str, Any]) -> list[Cause]:
         found: list[Cause] = []
@@ -160,7 +161,13 @@ def _go_type(value: Any) -> str:
 
 
 def _plain(value: Any) -> str:
-    return "<nil>" if value is None else value if isinstance(value, str) else wire.encode(value).decode()
+    return (
+        "<nil>"
+        if value is None
+        else value
+        if isinstance(value, str)
+        else wire.encode(untyped(value)).decode()
+    )
 
 
 class _Comparison:

@@ -62,8 +62,6 @@ def _pruned(schema: Schema | None, value: Any, path: str, unknown: list[str]) ->
         return _object(schema, value, path, unknown)
     if isinstance(value, list):
         return _list(schema, value, path, unknown)
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
-        return int(value)  # as Go writes a float
     return value
 
 

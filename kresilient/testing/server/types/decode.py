@@ -150,9 +150,7 @@ def _integer(name: str) -> Callable[[Any, _Context], int]:
     def integer(value: Any, context: _Context) -> int:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise context.fault(value, name)
-        if isinstance(value, float) and value.is_integer():
-            value = int(value)
-        if not isinstance(value, int) or not -limit <= value < limit:
+        if isinstance(value, float) or not -limit <= value < limit:  # a point, even in 1.0, is none of Go's
             raise context.fault(_Number(value), name)
         return value
 
@@ -160,7 +158,7 @@ def _integer(name: str) -> Callable[[Any, _Context], int]:
 
 
 class _Number:
-    """A number that does not fit: the fault quotes it."""
+    """A number that does not fit, or is no integer: the fault quotes it."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -222,9 +220,9 @@ def _resource_amount(value: Any, context: _Context) -> str:
 def _int_or_string(value: Any, context: _Context) -> int | str:
     if isinstance(value, str):
         return value
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise DecodeFault(f"json: cannot unmarshal {_found(value)} into Go value of type int32")
-    if not -_LIMITS["int32"] <= value < _LIMITS["int32"]:
+    if isinstance(value, float) or not -_LIMITS["int32"] <= value < _LIMITS["int32"]:
         raise DecodeFault(f"json: cannot unmarshal number {value} into Go value of type int32")
     return value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any, Final
 
-__all__ = ["untyped"]
+__all__ = ["floating", "untyped"]
 
 _INT64: Final = 2**63
 _PLAIN: Final = 1e21
@@ -30,6 +30,19 @@ def untyped(value: Any) -> Any:
         case float():
             return _float(value)
     return value
+
+
+def floating(value: Any) -> bool:
+    """Whether a whole number in *value* is written with a point or an exponent (`1.0`, `1e3`): a `float64`,
+    that is, until it has been stored, and an `int64` from then on."""
+    match value:
+        case dict():
+            return any(map(floating, value.values()))
+        case list():
+            return any(map(floating, value))
+        case float():
+            return value.is_integer() and -_INT64 <= value < _INT64
+    return False
 
 
 def _float(value: float) -> int | float:

@@ -7,7 +7,9 @@ from typing import Any, Final
 
 from kresilient.testing.server.causes import duplicate, forbidden, invalid_value, required, unsupported
 from kresilient.testing.server.statuses import Cause
+from kresilient.testing.server.types.equality import same
 from kresilient.testing.server.types.quantity import value as amount
+from kresilient.testing.server.types.schema import builtin_types
 
 from .metadata import annotation_faults, label_faults
 from .names import dns_label, dns_subdomain, environment_name, port_name, port_number
@@ -270,7 +272,7 @@ def changed_pod(old: Object, new: Object) -> Iterator[Cause]:
         yield forbidden(
             "spec.tolerations", "existing toleration can not be modified except its tolerationSeconds"
         )
-    if _frozen(before) != _frozen(after):
+    if not same(builtin_types()["io.k8s.api.core.v1.PodSpec"], _frozen(before), _frozen(after)):
         yield forbidden("spec", _ONLY_THESE)
 
 

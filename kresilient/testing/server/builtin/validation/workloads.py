@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from kresilient.testing.server.causes import forbidden, invalid_value, required, unsupported
 from kresilient.testing.server.statuses import Cause
+from kresilient.testing.server.types.equality import same
+from kresilient.testing.server.types.schema import Type, builtin_types
 
 from .metadata import label_faults
 from .pods import pod_template
@@ -234,7 +236,8 @@ def cron_job(obj: Object) -> Iterator[Cause]:
 
 def changed_controller(old: Object, new: Object) -> Iterator[Cause]:
     """The selector of a workload is set once."""
-    yield from _immutable(old, new, "selector")
+    selector = builtin_types()["io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector"]
+    yield from _immutable(old, new, "selector", selector)
 
 
 def changed_stateful_set(old: Object, new: Object) -> Iterator[Cause]:
@@ -249,7 +252,8 @@ def changed_stateful_set(old: Object, new: Object) -> Iterator[Cause]:
         "minReadySeconds",
     }
     before, after = old.get("spec") or {}, new.get("spec") or {}
-    if any(before.get(name) != after.get(name) for name in (before.keys() | after.keys()) - mutable):
+    fixed = [{name: one for name, one in spec.items() if name not in mutable} for spec in (before, after)]
+    if not same(builtin_types()["io.k8s.api.apps.v1.StatefulSetSpec"], *fixed):
         yield forbidden(
             "spec",
             "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
@@ -261,10 +265,11 @@ def changed_stateful_set(old: Object, new: Object) -> Iterator[Cause]:
 def changed_job(old: Object, new: Object) -> Iterator[Cause]:
     """What a job computes with is set once."""
     for field in ("completions", "selector", "template", "completionMode", "podFailurePolicy"):
-        yield from _immutable(old, new, field)
+        kind = builtin_types()["io.k8s.api.batch.v1.JobSpec"].fields[field].type
+        yield from _immutable(old, new, field, kind)
 
 
-def _immutable(old: Object, new: Object, field: str) -> Iterator[Cause]:
+def _immutable(old: Object, new: Object, field: str, kind: Type) -> Iterator[Cause]:
     before, after = (old.get("spec") or {}).get(field), (new.get("spec") or {}).get(field)
-    if before != after:
+    if not same(kind, before, after):
         yield invalid_value(f"spec.{field}", after, "field is immutable")
