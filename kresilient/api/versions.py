@@ -6,7 +6,7 @@ wins.
 
 from __future__ import annotations
 
-__all__ = ["is_newer", "is_older", "later", "version_number"]
+__all__ = ["is_newer", "is_older", "later", "reaches", "version_number"]
 
 
 def version_number(version: str) -> int | None:
@@ -24,6 +24,12 @@ def is_older(version: str, held: str) -> bool:
     """Whether *version* is certainly below *held*; False where they do not compare."""
     one, other = version_number(version), version_number(held)
     return one is not None and other is not None and one < other
+
+
+def reaches(version: str, due: str) -> bool:
+    """Whether what stands at *version* certainly holds all there was at *due*: the same, or a higher one."""
+    one, other = version_number(version), version_number(due)
+    return version == due or (one is not None and other is not None and one >= other)
 
 
 def later(version: str, other: str) -> str:

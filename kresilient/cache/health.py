@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from ..api.resources import Key
+from .freshness import Freshness
 
 __all__ = ["InformerHealth", "ReflectorHealth"]
 
@@ -19,7 +21,7 @@ class ReflectorHealth:
         reason: what the last fault said; `""` while all is well.
         denied: the server refuses (401, 403, 404), or nothing can be sent as things are set up (an untrusted
             authority, say): it cannot go on as things stand.
-        contact: loop time of the last bytes from the server.
+        freshness: loop times of the last bytes from the server, and of the last proof.
         relists: whole lists after the first, by the row of the table that led to them.
         resource_version: what the cache stands at.
         ignored, rewinds, poisoned: counted since the start.
@@ -29,12 +31,22 @@ class ReflectorHealth:
     since: float = 0.0
     reason: str = ""
     denied: bool = False
-    contact: float = 0.0
+    freshness: Freshness = field(default_factory=Freshness)
     relists: dict[str, int] = field(default_factory=dict)
     resource_version: str = ""
     ignored: int = 0
     rewinds: int = 0
     poisoned: int = 0
+
+    @property
+    def contact(self) -> float:
+        """Loop time of the last bytes from the server; minus infinity before any."""
+        return self.freshness.contact
+
+    @property
+    def proved(self) -> float:
+        """Loop time as of which the cache was last shown to be current; minus infinity before."""
+        return self.freshness.proved
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +60,8 @@ class InformerHealth:
         reflectors: one for each namespace, or one for all.
         quarantined: keys of objects that do not decode, with the reason.
         objects: how many it holds.
+        contact_age: seconds since the server was last heard; infinite before.
+        proved_age: seconds since when the cache is known to have held all there was; infinite before.
     """
 
     name: str
@@ -56,3 +70,5 @@ class InformerHealth:
     objects: int
     reflectors: tuple[ReflectorHealth, ...] = ()
     quarantined: dict[Key, str] = field(default_factory=dict)
+    contact_age: float = math.inf
+    proved_age: float = math.inf

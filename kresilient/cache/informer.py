@@ -328,6 +328,25 @@ class Informer(Generic[T]):
         return shared.stores[0].version if len(shared.stores) == 1 else ""
 
     @property
+    def contact_age(self) -> float:
+        """Seconds since the server was last heard (a list, an event, a bookmark); infinite before that.
+
+        It says that the server is there, not that the cache is current: see `proved_age`. Of several
+        namespaces, the oldest. A failure is no contact.
+        """
+        return self._started().contact_age
+
+    @property
+    def proved_age(self) -> float:
+        """Seconds since when the cache is known to hold all that had been written; infinite before that.
+
+        A consistent read of the server shows it, once the cache has reached that read's version; the read's
+        beginning counts. Events and bookmarks alone prove nothing: the server that sends them may lag. Of
+        several namespaces, the oldest.
+        """
+        return self._started().proved_age
+
+    @property
     def health(self) -> InformerHealth:
         """A picture of its state, for probes."""
         shared = self._shared

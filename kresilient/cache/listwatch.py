@@ -57,9 +57,16 @@ class SnapshotLost(KresilientError):
 
 @dataclass(slots=True)
 class ListResult:
-    """Filled in while a list is read."""
+    """Filled in while a list is read.
+
+    Attributes:
+        version: the one it is of.
+        begun: loop time at which its first request was sent, or just before.
+        bytes, wire_bytes: of its bodies, and of what came over the wire for them.
+    """
 
     version: str = ""
+    begun: float = 0.0
     bytes: int = 0
     wire_bytes: int = 0
 
@@ -123,6 +130,7 @@ class ListWatch:
         """
         first = self._list_request(self._page_query(listing, ""))
         await self._door.admit(first, place=self.lists, yielding=yielding)
+        result.begun = asyncio.get_running_loop().time()
         try:
             async with aclosing(self._admitted_pages(first, listing, result)) as pages:
                 async for items in pages:
@@ -179,17 +187,20 @@ class ListWatch:
         self._answer_within = min(max(_ANSWER_WITHIN, 2 * (clock() - began)), _ANSWER_LIMIT)
         return response
 
-    async def newest_version(self, *, yielding: bool = False) -> str:
+    async def newest(self, *, yielding: bool = False) -> ListResult:
         """The version the server stands at, by a most recent list of one object.
 
         *yielding*: see `Door.admit`. Raises what the door raises, and `WireError`.
         """
         query = (*self._selectors, ("limit", "1"))
         request = self._list_request(query)
-        async with await self._door.open(request, yielding=yielding) as response:
+        await self._door.admit(request, yielding=yielding)
+        result = ListResult(begun=asyncio.get_running_loop().time())
+        async with await self._door.open(request, admit=False) as response:
             decoder = ListDecoder()
             decoder.feed(await response.read())
-            return decoder.close()[1].resource_version
+            result.version = decoder.close()[1].resource_version
+        return result
 
     async def watch(
         self,
@@ -197,13 +208,14 @@ class ListWatch:
         *,
         lifetime: float,
         stall: float,
-        initial_events: bool = False,
+        initial_events: ListResult | None = None,
         yielding: bool = False,
     ) -> Response:
         """Open a watch from *version*, to be ended by the server after *lifetime* seconds.
 
         A server that does not even begin to answer within *stall* seconds is a lost connection. With
-        *initial_events* it is a streaming list, and has a place in `lists` that the caller releases.
+        *initial_events* it is a streaming list, whose beginning is noted there, and has a place in `lists`
+        that the caller releases.
         *yielding*: see `Door.admit`. Raises what the door raises.
         """
         query = [
@@ -214,7 +226,7 @@ class ListWatch:
         ]
         if version:
             query.append(("resourceVersion", version))
-        if initial_events:
+        if initial_events is not None:
             query += [("sendInitialEvents", "true"), ("resourceVersionMatch", "NotOlderThan")]
         request = Request(
             "GET",
@@ -227,9 +239,10 @@ class ListWatch:
             timeout=None,
             stall=stall,
         )
-        if not initial_events:
+        if initial_events is None:
             return await self._door.open(request, yielding=yielding)
         await self._door.admit(request, place=self.lists, yielding=yielding)
+        initial_events.begun = asyncio.get_running_loop().time()
         try:
             return await self._door.open(request, admit=False)
         except BaseException:

@@ -31,6 +31,7 @@ from ..observe.events import (
 )
 from ..transport.base import Response
 from .events import Event, EventType, Source
+from .freshness import Freshness
 from .health import ReflectorHealth
 from .intake import Intake
 from .listwatch import ListResult, ListWatch, signal_of, signal_of_status
@@ -116,7 +117,8 @@ class Reflector:
     ) -> None:
         self.name = name
         self.store = store
-        self.health = ReflectorHealth()
+        self.freshness = Freshness()
+        self.health = ReflectorHealth(freshness=self.freshness)
         self._listwatch = listwatch
         self._sink = sink
         self._intake = intake
@@ -276,11 +278,12 @@ class Reflector:
                 self._listwatch.pages(listing, self._result, yielding=self._yielding)
             ) as pages:
                 async for items in pages:
+                    self.freshness.heard(self._clock())
                     for item in items:
                         self._keep(item, table)
         self._fresh, self._relist_at = table, None
         self._backoff.healthy()
-        self.health.contact = self._clock()
+        self.freshness.heard(self._clock())
         version, seen = self._result.version, self.store.version
         if not version and version_number(seen) is not None:
             return NotAList(f"the list has no resourceVersion, where the cache stands at {seen}")
@@ -292,10 +295,11 @@ class Reflector:
         """Fill *table* until the end bookmark; the stream is kept for the watch. A signal where it failed."""
         timing, clock = self._timing, self._clock
         deadline = clock() + timing.streaming_limit
-        stream = await self._open(listing.version, initial_events=True)
+        stream = await self._open(listing.version, initial_events=self._result)
         try:  # it has a place in `lists`
             async with asyncio.timeout(timing.streaming_patience) as patience:
                 async for chunk in stream.response.chunks():
+                    self.freshness.heard(clock())
                     self._result.bytes += len(chunk)
                     grew = False
                     frames = stream.decoder.feed(chunk)
@@ -375,6 +379,8 @@ class Reflector:
             self.health.rewinds += 1
             self._deleted.clear()
             self._observe(Rewound(self.name, seen, result.version))
+        consistent = isinstance(self._state, Listing) and self._state.most_recent
+        self.freshness.replaced(result.version, consistent_since=result.begun if consistent else None)
         if first:
             added = len(table.objects)
             self._sink.listed(self)
@@ -403,15 +409,17 @@ class Reflector:
     # --- watches ---
 
     async def _prove(self, version: str) -> Signal:
-        newest = await self._listwatch.newest_version(yielding=self._yielding)
-        if is_older(newest, version):
-            return WentBack(f"the server is at version {newest}, the cache at {version}")
+        newest = await self._listwatch.newest(yielding=self._yielding)
+        self.freshness.heard(self._clock())
+        if is_older(newest.version, version):
+            return WentBack(f"the server is at version {newest.version}, the cache at {version}")
+        self.freshness.shown(newest.version, newest.begun)
         # The silence was harmless: be slower to suspect it, but no slower than the watch's own end.
         self._stall = min(2 * self._stall, self._timing.watch_lifetime[1] + self._timing.stall)
         self._stalled = False
         return Proved()
 
-    async def _open(self, version: str, *, initial_events: bool = False) -> _Stream:
+    async def _open(self, version: str, *, initial_events: ListResult | None = None) -> _Stream:
         await self._drop_stream()
         least, most = self._timing.watch_lifetime
         response = await self._listwatch.watch(
@@ -422,6 +430,7 @@ class Reflector:
             yielding=self._yielding,
         )
         self._stream = _Stream(response, WatchDecoder())
+        self.freshness.heard(self._clock())
         self._backoff.healthy()
         return self._stream
 
@@ -452,7 +461,7 @@ class Reflector:
                         return ending
                 stream.rest = ()
                 async for chunk in stream.response.chunks():
-                    self.health.contact = clock()
+                    self.freshness.heard(clock())
                     if not stream.heard:
                         stream.heard = True
                         self._stalled, self._stall = False, self._timing.stall
@@ -534,6 +543,7 @@ class Reflector:
 
     def _advance(self, version: str) -> None:
         self.store.version = self.health.resource_version = later(version, self.store.version)
+        self.freshness.reached(self.store.version)
 
     def _apply(self, event: WatchEvent) -> None:
         """Apply one event to the store and deliver it.

@@ -54,6 +54,7 @@ class SharedInformer:
         self._spawn = spawn
         self._feeds: dict[Feed, None] = {}
         self._changed = asyncio.Event()
+        self._clock = asyncio.get_running_loop().time
         self._tasks: list[asyncio.Task[None]] = []
         indexes = parse_indexes(dict(options.index))
         self.intake = intake = Intake(
@@ -111,6 +112,16 @@ class SharedInformer:
         if self.error is not None:
             return f"the reflector crashed: {self.error!r}"
         return "; ".join(r.health.reason for r in self.reflectors.values() if r.health.reason)
+
+    @property
+    def contact_age(self) -> float:
+        """Seconds since the server was last heard, of the part that has waited longest."""
+        return self._clock() - min(r.freshness.contact for r in self.reflectors.values())
+
+    @property
+    def proved_age(self) -> float:
+        """Seconds since when the whole cache is known to have held all there was."""
+        return self._clock() - min(r.freshness.proved for r in self.reflectors.values())
 
     async def wait_synced(self, *, fail_fast: bool) -> None:
         while not self.synced:
@@ -176,4 +187,6 @@ def health_of(shared: SharedInformer) -> InformerHealth:
         quarantined={
             key: str(error) for store in shared.stores for key, error in store.table.quarantined.items()
         },
+        contact_age=shared.contact_age,
+        proved_age=shared.proved_age,
     )

@@ -197,8 +197,8 @@ async def test_each_strategy_has_its_query(world: World, listing: Listing, query
 async def test_the_newest_version_costs_a_list_of_one(world: World) -> None:
     for number in range(5):
         world.server.create("v1/pods", pod(f"p{number}"))
-    newest = await listwatch(world, label_selector="!x").newest_version()
-    assert newest == str(world.server.state.version)
+    newest = await listwatch(world, label_selector="!x").newest()
+    assert newest.version == str(world.server.state.version)
     assert queries(world) == [{"labelSelector": "!x", "limit": "1"}]
 
 
@@ -207,7 +207,7 @@ async def test_a_watch_says_how_long_it_wants_to_live_and_from_where(world: Worl
     asked = listwatch(world, label_selector="!x", namespace="default")
     async with await asked.watch(version, lifetime=300.9, stall=10):
         pass
-    async with await asked.watch("", lifetime=0.2, stall=10, initial_events=True):
+    async with await asked.watch("", lifetime=0.2, stall=10, initial_events=ListResult()):
         pass
     common = {"watch": "true", "allowWatchBookmarks": "true", "labelSelector": "!x"}
     assert queries(world) == [

@@ -36,6 +36,8 @@ async def an_informer_of_objects(client: kr.Client) -> None:
         assert_type("default/web-0" in pods, bool)
         assert_type(pods.has_synced, bool)
         assert_type(pods.resource_version, str)
+        assert_type(pods.contact_age, float)
+        assert_type(pods.proved_age, float)
         assert_type(pods.health, kr.InformerHealth)
 
 
