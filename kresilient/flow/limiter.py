@@ -222,12 +222,19 @@ class Limiter:
         self._dispatch()
 
     def _expire(self, lane: Lane, turn: asyncio.Future[None], within: float) -> None:
-        if self._lines[lane].pop(turn, None) is not None:
-            turn.set_exception(self._overdue(lane, within, self.expected_wait(lane)))
-            self._left()
+        if turn.done():
+            return  # its task was cancelled in this very turn of the loop, and leaves the line by itself
+        line, meter = self._lines[lane], self._meter
+        place = next(place for place, one in enumerate(line) if one is turn)
+        queued = sum(len(one) for one in self._lines[:lane]) + place
+        expected = 0.0 if meter is None else meter.wait(1.0 + queued)
+        del line[turn]
+        turn.set_exception(self._overdue(lane, within, expected, queued))
+        self._left()
 
-    def _overdue(self, lane: Lane, within: float, expected: float) -> FlowTimeout:
-        queued = sum(len(line) for line in self._lines[: lane + 1])
+    def _overdue(self, lane: Lane, within: float, expected: float, queued: int | None = None) -> FlowTimeout:
+        if queued is None:
+            queued = sum(len(line) for line in self._lines[: lane + 1])
         return FlowTimeout(
             f"not admitted within {within:g} s: {queued} requests wait before it (lane {lane}), which takes "
             f"about {expected:.3g} s at {_rate(self.qps, self.burst)}; allow more time or raise qps",

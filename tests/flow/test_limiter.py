@@ -471,3 +471,31 @@ async def test_tokens_given_back_at_random_change_the_rate_by_nothing(seed: int)
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert 0.95 * 5.0 * 60 <= used <= burst + 5.0 * 60
+
+
+@virtual
+async def test_a_waiter_cancelled_in_the_very_turn_of_its_deadline_leaves_the_line_in_order() -> None:
+    limiter = Limiter(0.1, 1)
+    await limiter.acquire()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(5.0):
+            await limiter.acquire(within=5.0, first=True)
+    assert limiter.waiting == 0
+    assert await limiter.acquire() == pytest.approx(5.0, abs=0.1), "and the next token is handed out"
+
+
+@virtual
+async def test_one_that_was_late_is_told_of_those_before_it_only() -> None:
+    limiter = Limiter(0.1, 1)
+    await limiter.acquire()
+    before = [asyncio.create_task(limiter.acquire(lane)) for lane in (Lane.READ, Lane.LIST)]
+    late = asyncio.create_task(limiter.acquire(Lane.READ, within=25.0))
+    await asyncio.sleep(0)
+    behind = [asyncio.create_task(limiter.acquire(Lane.WRITE)) for _ in range(2)]
+    behind += [asyncio.create_task(limiter.acquire(Lane.READ)) for _ in range(5)]
+    await asyncio.sleep(25.0)
+    with pytest.raises(FlowTimeout) as caught:
+        await late
+    assert (caught.value.queued, caught.value.expected) == (1, pytest.approx(15.0, abs=0.1))
+    for task in (*before, *behind):
+        task.cancel()
