@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from .api import Api
+from .client import names
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -88,7 +89,7 @@ async def test_a_metric_is_there(api: Api, name: str) -> None:
 # --- what is not there -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/nope", "/apis/nope.example.com/v1/things"])
+@pytest.mark.parametrize("path", ["/nope", "/apis/nope.example.com/v1/things", "//version"])
 async def test_a_path_that_leads_nowhere_is_plain_text(api: Api, path: str) -> None:
     """Recorded: 01 unknown path"""
     answer = await api.get(path)
@@ -102,6 +103,20 @@ async def test_a_resource_that_is_not_served_is_not_found(api: Api) -> None:
         404, "NotFound", "the server could not find the requested resource"
     )
     assert status["details"] == {}
+
+
+@pytest.mark.parametrize("path", ["/api/v1//configmaps", "/apis/apps/v9", "/apis/apps/v9/deployments"])
+async def test_what_a_group_of_the_server_does_not_have_is_not_found(api: Api, path: str) -> None:
+    """Source: staging/src/k8s.io/apiserver/pkg/server/handler.go"""
+    message = "the server could not find the requested resource"
+    assert (await api.get(path)).refused(404, "NotFound", message)["details"] == {}
+
+
+async def test_a_list_of_an_empty_namespace_is_one_of_all(api: Api) -> None:
+    """Source: staging/src/k8s.io/apiserver/pkg/endpoints/request/requestinfo.go"""
+    selector, made = await api.labelled(1)
+    listed = (await api.get("/api/v1/namespaces//configmaps", labelSelector=selector)).ok()
+    assert names(listed) == names({"items": made})
 
 
 async def test_a_method_that_a_path_does_not_take_is_not_allowed(api: Api) -> None:

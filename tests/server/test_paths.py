@@ -7,6 +7,7 @@ import pytest
 from kresilient.testing.server import MemoryApiServer
 
 from .asked import asked
+from .custom import definition
 
 PODS = "/api/v1/namespaces/default/pods"
 
@@ -14,6 +15,65 @@ PODS = "/api/v1/namespaces/default/pods"
 @pytest.mark.parametrize("path", ["/api/", "/api/v1/", "/apis/", f"{PODS}/"])
 async def test_a_slash_at_the_end_of_a_path_is_nothing(path: str) -> None:
     assert (await asked(MemoryApiServer(), path)).status == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/v2",
+        "/api//v1/pods",
+        "/api/v1//pods",
+        "/api/v1/namespaces/default//p",
+        "/apis/apps/v9",
+        "/apis/apps/v9/deployments",
+        "/apis/apps//deployments",
+    ],
+)
+async def test_a_path_of_a_group_of_the_server_that_leads_nowhere_is_a_status(path: str) -> None:
+    found = await asked(MemoryApiServer(), path)
+    assert (found.status, found.json["reason"], found.json["details"]) == (404, "NotFound", {})
+    assert found.json["message"] == "the server could not find the requested resource"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/apis//v1/pods",
+        "/apis//pods",
+        "/apis/example.com/v1/nope",
+        "/apis/example.com/v9/widgets",
+        "/apis/example.com/v1//w",
+        "/apis/example.com/v1/widgets/w",
+        "/apis/example.com/v1/namespaces//widgets/w",
+    ],
+)
+async def test_a_path_that_nobody_looks_after_is_a_page(path: str) -> None:
+    server = MemoryApiServer()
+    server.add(definition())
+    found = await asked(server, path)
+    assert (found.status, found.text) == (404, "404 page not found\n")
+
+
+async def test_a_namespace_that_is_left_empty_is_every_one_to_a_list() -> None:
+    server = MemoryApiServer()
+    server.create("v1/configmaps", {"metadata": {"name": "a", "namespace": "one"}})
+    server.create("v1/configmaps", {"metadata": {"name": "b", "namespace": "two"}})
+    listed = (await asked(server, "/api/v1/namespaces//configmaps")).json["items"]
+    assert [one["metadata"]["name"] for one in listed] == ["a", "b"]
+    found = await asked(server, "/api/v1/namespaces//configmaps/a")
+    assert (found.status, found.json["message"]) == (400, "Namespace parameter required.")
+
+
+async def test_a_subresource_of_no_name_is_refused() -> None:
+    found = await asked(MemoryApiServer(), f"{PODS}//status")
+    assert (found.status, found.json["message"]) == (400, "name must be provided")
+
+
+@pytest.mark.parametrize("path", ["/flagz", "/statusz", "/metrics/slis"])
+async def test_a_page_about_the_process_says_what_to_ask_instead(path: str) -> None:
+    found = await asked(MemoryApiServer(), path)
+    assert found.status == 501
+    assert "/version" in found.json["message"] or "/readyz" in found.json["message"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from .builtin.conversion import STORED_AS
 from .documents import Document, acceptable
 from .kinds import ApiResource, Registry
 from .media_ranges import media_ranges
-from .statuses import unknown_path
 from .subresources import Subresource
 
 __all__ = ["VERSION", "Discovery"]
@@ -68,18 +67,14 @@ class Discovery:
         return Document.json({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 
     def group(self, accept: str, name: str) -> Document:
-        """`/apis/GROUP`. Raises `Refused` (404) where there is no such group."""
-        versions = self._registry.groups().get(name)
-        if not versions:
-            raise unknown_path()
+        """`/apis/GROUP`, of a group that there is."""
+        versions = self._registry.groups()[name]
         acceptable(accept, _JSON)
         return Document.json({"kind": "APIGroup", "apiVersion": "v1", **_group(name, versions)})
 
     def resources(self, accept: str, group: str, version: str) -> Document:
-        """`/api/v1` or `/apis/GROUP/VERSION`. Raises `Refused` (404) where nothing is served there."""
+        """`/api/v1` or `/apis/GROUP/VERSION`, where something is served."""
         found = self._registry.of(group, version)
-        if not found:
-            raise unknown_path()
         acceptable(accept, _JSON)
         head = {"kind": "APIResourceList"}
         if group:

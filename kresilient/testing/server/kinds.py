@@ -206,6 +206,10 @@ class Registry:
         found = [one for place, one in self._resources.items() if place[:2] == (group, version)]
         return sorted(found, key=lambda one: one.plural)
 
+    def builtin(self, group: str) -> bool:
+        """Whether *group* is one of the server's own."""
+        return any(one.group == group and not one.custom for one in self._resources.values())
+
     def define(self, name: str, resources: Iterable[ApiResource]) -> None:
         """Serve *resources*, which the definition *name* defines, in place of what it defined before."""
         self.undefine(name)

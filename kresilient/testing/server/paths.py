@@ -31,11 +31,11 @@ class Paths:
         """
         if call.method not in ("GET", "HEAD"):
             raise statuses.method_not_allowed()
-        if "//" in info.path:  # the server takes paths as they are, and redirects nobody
-            raise statuses.unknown_path()
         accept = call.headers.get("accept", "")
-        match [part for part in info.path.split("/") if part]:
-            case []:
+        match info.path.strip("/").split("/"):
+            case _ if "//" in info.path:  # the server takes paths as they are, and redirects nobody
+                raise self.nothing_at(info.path)
+            case [""]:
                 return Document.json({"paths": sorted(self._paths())})
             case ["version"]:
                 return Document.json(VERSION)
@@ -45,16 +45,20 @@ class Paths:
                 return self._discovery.versions(accept, address)
             case ["apis"]:
                 return self._discovery.groups(accept)
-            case ["api", version]:
+            case ["api", version] if self._registry.of("", version):
                 return self._discovery.resources(accept, "", version)
-            case ["apis", group]:
+            case ["apis", group] if group in self._registry.groups():
                 return self._discovery.group(accept, group)
-            case ["apis", group, version]:
+            case ["apis", group, version] if self._registry.of(group, version):
                 return self._discovery.resources(accept, group, version)
             case ["openid", "v1", "jwks"] | [".well-known", "openid-configuration"]:
                 raise statuses.not_emulated(
                     "the keys of service account tokens: they are signed with HS256; check one by TokenReview"
                 )
+            case ["flagz" | "statusz"]:
+                raise statuses.not_emulated("the pages about its process: /version says what it is")
+            case ["metrics", "slis"]:
+                raise statuses.not_emulated("measures of its health checks: ask for /readyz?verbose")
             case ["openapi", "v2"]:
                 return self._openapi.version_2(accept)
             case ["openapi", "v3"]:
@@ -63,7 +67,16 @@ class Paths:
                 return self._openapi.version_3(accept, "", version, call.query.get("hash", ""))
             case ["openapi", "v3", "apis", group, version]:
                 return self._openapi.version_3(accept, group, version, call.query.get("hash", ""))
-        raise statuses.unknown_path()
+        raise self.nothing_at(info.path)
+
+    def nothing_at(self, path: str) -> statuses.Refused:
+        """The 404 of *path*: a Status where the router of the built-in groups is asked, and a page's where
+        nobody is."""
+        root, _, rest = path.removeprefix("/").partition("/")
+        group = rest.partition("/")[0]
+        if rest and (root == "api" or (root == "apis" and group and self._registry.builtin(group))):
+            return statuses.unknown_resource()
+        return statuses.unknown_path()
 
     def has(self, path: str) -> bool:
         """Whether something is served under *path*, written as `/` lists it, or it is one of the checks."""

@@ -77,13 +77,13 @@ class RequestInfo:
     def of(cls, call: Call) -> RequestInfo:
         """What *call* asks for, as `RequestInfoFactory` takes paths apart."""
         path = unquote(call.path)
-        parts = [part for part in path.split("/") if part]
-        if not parts or parts[0] not in ("api", "apis") or "//" in path:
-            return cls(call.method.lower(), path)
+        parts = path.strip("/").split("/")
         prefix = 2 if parts[0] == "api" else 3
-        if len(parts) <= prefix:
+        if parts[0] not in ("api", "apis") or path.startswith("//") or len(parts) <= prefix:
             return cls(call.method.lower(), path)
         group, version = ("", parts[1]) if parts[0] == "api" else (parts[1], parts[2])
+        if not group and parts[0] == "apis":
+            return cls(call.method.lower(), path)
         rest = parts[prefix:]
         old_watch = len(rest) > 1 and rest[0] == "watch"
         rest = rest[old_watch:]

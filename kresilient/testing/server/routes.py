@@ -28,7 +28,7 @@ from .requests import Call, RequestInfo
 from .state import ApiState
 from .statuses import Refused
 from .storage import Stored
-from .subresources import CONNECTS
+from .subresources import CONNECTS, UNDONE
 from .table import TableForm, scale_table
 from .users import User
 from .writing import Validation, Write
@@ -87,21 +87,19 @@ class Routes:
         if not info.plural:
             return self._path(call, info)
         if resource is None:
-            if info.group and info.version not in self.state.resources.groups().get(info.group, ()):
-                raise statuses.unknown_path()
-            raise statuses.unknown_resource()
+            raise self.paths.nothing_at(info.path)
         if call.method == "HEAD":  # known to paths of no resource alone
             raise statuses.method_not_allowed()
         if info.subresource:
             return self._subresource(call, info, resource)
         if info.namespace and not resource.namespaced:
-            raise statuses.unknown_resource()
+            raise self.paths.nothing_at(info.path)
         if info.verb == "watch" and "watch" not in resource.verbs:
             raise statuses.not_watchable(resource)
         if info.verb not in resource.verbs or (info.verb == "create" and info.name):
             raise statuses.method_not_allowed()
         if resource.namespaced and not info.namespace and info.verb not in ("list", "watch"):
-            raise statuses.unknown_resource() if info.name else statuses.method_not_allowed()
+            raise self._without_namespace(info, resource)
         match info.verb:
             case "get":
                 form = self._form(call, resource, one=True)
@@ -120,6 +118,14 @@ class Routes:
                 return self._delete(call, info, resource)
             case _:
                 return self._delete_collection(call, info, resource)
+
+    def _without_namespace(self, info: RequestInfo, resource: ApiResource) -> Refused:
+        """What is said of a path that has to name a namespace: of one that leaves it empty, by the store."""
+        if resource.custom:
+            return self.paths.nothing_at(info.path)
+        if "/namespaces//" in info.path:
+            return statuses.bad_request("Namespace parameter required.")
+        return statuses.unknown_resource() if info.name else statuses.method_not_allowed()
 
     # --- paths that name no resource ---------------------------------------------------------------------
 
@@ -248,6 +254,8 @@ class Routes:
         key = _key(info)
         if info.beyond and info.subresource != "proxy":
             raise statuses.unknown_resource()
+        if not info.name:
+            raise statuses.bad_request("name must be provided")
         match info.subresource, info.verb:
             case "status", "get" if resource.has_status:
                 return self._object(self._form(call, resource, one=True), self.state.get(resource, key))
@@ -296,8 +304,8 @@ class Routes:
         stored = self.state.get(resource, _key(_proxied(info)))
         if info.verb == "get" and found.kind == resource.kind and found.name not in CONNECTS:
             return self._object(self._form(call, resource, one=True), stored)
-        why = CONNECTS.get(found.name, "")
-        raise statuses.not_emulated(f"{resource.plural}/{found.name}" + (f": {why}" if why else ""))
+        why = CONNECTS.get(found.name) or UNDONE[found.name]
+        raise statuses.not_emulated(f"{resource.plural}/{found.name}: {why}")
 
 
 SIGNING_REQUESTS: Final = ("certificates.k8s.io", "certificatesigningrequests")

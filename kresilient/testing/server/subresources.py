@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["CONNECTS", "SCALE_KIND", "STATUS_VERBS", "Subresource"]
+__all__ = ["CONNECTS", "SCALE_KIND", "STATUS_VERBS", "UNDONE", "Subresource"]
 
 STATUS_VERBS: Final = ("get", "patch", "update")
 SCALE_KIND: Final = ("autoscaling", "v1", "Scale")
@@ -18,6 +18,12 @@ CONNECTS: Final = {
     "proxy": "nothing runs here that requests could be passed on to",
 }
 """Subresources that need a kubelet or a network, and what is missing: they are answered with 501."""
+_BY_HAND: Final = 'write the pod as it comes out with apiserver.patch("v1/pods", key, patch)'
+UNDONE: Final = {
+    "ephemeralcontainers": f"no container is started here; {_BY_HAND}",
+    "resize": f"no container is given more or less here; {_BY_HAND}",
+}
+"""Subresources whose writes only a kubelet follows, and what to do instead: 501 too, but their reads."""
 
 
 @dataclass(frozen=True, slots=True)
