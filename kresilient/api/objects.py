@@ -52,6 +52,12 @@ class Header(msgspec.Struct, frozen=True, gc=False, rename="camel"):
 _header_decoder: Final = msgspec.json.Decoder(Header)
 
 
+@lru_cache(maxsize=1024)
+def in_common(text: str) -> str:
+    """*text* as the one string that all objects of a kind hold, rather than a copy in each."""
+    return text
+
+
 class KubeObject(msgspec.Struct, frozen=True, gc=False, eq=False, repr_omit_defaults=True):
     """One Kubernetes object: immutable bytes, a decoded header, and the body on access.
 
@@ -83,7 +89,9 @@ class KubeObject(msgspec.Struct, frozen=True, gc=False, eq=False, repr_omit_defa
             raise PoisonObject(f"an object does not decode: {error}") from error
         if not header.metadata.name:
             raise PoisonObject("an object has no metadata.name")
-        return cls(raw, header.metadata, header.kind or kind, header.api_version or api_version)
+        return cls(
+            raw, header.metadata, in_common(header.kind) or kind, in_common(header.api_version) or api_version
+        )
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> KubeObject:

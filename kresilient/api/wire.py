@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from .errors import NotAKubernetesAnswer, PoisonObject, Status, WireError
-from .objects import Header, KubeObject
+from .objects import Header, KubeObject, in_common
 from .resources import Key, join_key
 
 __all__ = [
@@ -418,7 +418,8 @@ def _decode_frame(line: bytes) -> WatchFrame:
                     raw.decode()
                 except UnicodeDecodeError:
                     return _decode_odd_frame(line)
-            return WatchEvent(kind, KubeObject(raw, header.metadata, header.kind, header.api_version))
+            named, version = in_common(header.kind), in_common(header.api_version)
+            return WatchEvent(kind, KubeObject(raw, header.metadata, named, version))
     return _decode_odd_frame(line)
 
 

@@ -292,6 +292,22 @@ def test_a_frame_written_in_another_order_or_with_white_space_is_read() -> None:
     assert [json.loads(f.object.raw) for f in found if isinstance(f, WatchEvent)] == [TRICKY[0], TRICKY[1]]
 
 
+def test_objects_of_a_kind_hold_the_names_of_their_kind_in_common() -> None:
+    one, other = (
+        frame.object
+        for name in ("a", "b")
+        for frame in WatchDecoder().feed(
+            b'{"type":"ADDED","object":%s}\n'
+            % compact({"kind": "Lamp", "apiVersion": "x.io/v1", **pod(name)})
+        )
+        if isinstance(frame, WatchEvent)
+    )
+    assert one.kind == "Lamp" and one.kind is other.kind
+    assert one.api_version == "x.io/v1" and one.api_version is other.api_version
+    listed = KubeObject.decode(compact({"kind": "Lamp", "apiVersion": "x.io/v1", **pod("c")}))
+    assert listed.kind is one.kind and listed.api_version is one.api_version
+
+
 def test_the_end_of_the_initial_events_is_told_from_a_plain_bookmark() -> None:
     meta = {"resourceVersion": "9", "annotations": {"k8s.io/initial-events-end": "true"}}
     found, _ = frames(frame("BOOKMARK", {"kind": "Pod", "metadata": meta}))
