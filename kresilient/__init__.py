@@ -29,6 +29,7 @@ _HOMES = {
     "Expired": "api.errors",
     "FieldSelector": "api.field_selectors",
     "FlowTimeout": "api.errors",
+    "Footprint": "cache.footprint",
     "Forbidden": "api.errors",
     "Impersonation": "transport.config",
     "IndexSpec": "cache.index",
@@ -172,6 +173,7 @@ if TYPE_CHECKING:
     from .cache.events import Event as Event
     from .cache.events import EventType as EventType
     from .cache.events import Source as Source
+    from .cache.footprint import Footprint as Footprint
     from .cache.health import InformerHealth as InformerHealth
     from .cache.index import IndexSpec as IndexSpec
     from .cache.informer import Informer as Informer
@@ -229,6 +231,7 @@ __all__ = [
     "Expired",
     "FieldSelector",
     "FlowTimeout",
+    "Footprint",
     "Forbidden",
     "Impersonation",
     "IndexSpec",

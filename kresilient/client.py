@@ -29,6 +29,7 @@ from .api.objects import KubeObject
 from .api.resources import Key, Resource
 from .api.versions import is_older
 from .api.views import View, view_of
+from .cache.footprint import Footprint, footprint_of
 from .cache.index import IndexSpec
 from .cache.informer import Informer, running_loop
 from .cache.intake import Transform
@@ -224,6 +225,14 @@ class Client:
             retries_left=door.budget.left,
             costly_lists=self._costly_lists.by_resource,
         )
+
+    def footprint(self, *, top: int = 10) -> tuple[Footprint, ...]:
+        """What each cache holds in memory, the largest first: the greedy informer is the first of them.
+
+        See `Informer.footprint`; callable from any thread.
+        """
+        found = (footprint_of(shared, top=top) for shared in self._informers)
+        return tuple(sorted(found, key=lambda one: one.bytes, reverse=True))
 
     @property
     def server(self) -> str:

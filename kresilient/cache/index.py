@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from sys import getsizeof
 from typing import Any
 
 from ..api.errors import ConfigError
@@ -86,3 +87,10 @@ class Index:
     def values(self) -> list[Hashable]:
         """Every value that has at least one object."""
         return list(self._buckets)
+
+    def container_bytes(self) -> int:
+        """The memory of its buckets and of the values it remembers; callable from any thread."""
+        buckets, values = list(self._buckets.values()), list(self._values.values())
+        size = getsizeof(self._buckets) + getsizeof(self._values)
+        size += sum(map(getsizeof, buckets)) + sum(map(getsizeof, values))
+        return size + sum(getsizeof(value) for of_key in values for value in of_key)

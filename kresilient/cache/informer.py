@@ -28,6 +28,7 @@ from ..api.resources import Key, join_key, split_key
 from ..api.views import View, view_of
 from ..observe.events import Observers
 from .events import Event
+from .footprint import Footprint, footprint_of
 from .health import InformerHealth
 from .shared import SharedInformer, Spawn, health_of
 from .store import Store
@@ -73,8 +74,8 @@ class Informer(Generic[T]):
     """A handle on a shared cache: read it, follow it, close it.
 
     Made by `Client.informer`; use it as an async context manager, or `start` and `close` it. Reads answer
-    from memory. `get`, `list`, `by_index`, `keys` and `len` may be called from any thread; everything else
-    belongs to the event loop it was started on.
+    from memory. `get`, `list`, `by_index`, `keys`, `len` and `footprint` may be called from any thread;
+    everything else belongs to the event loop it was started on.
     """
 
     def __init__(
@@ -353,6 +354,16 @@ class Informer(Generic[T]):
         if shared is None:
             return InformerHealth(self._describe, False, "closed" if self._closed else "not started", 0)
         return health_of(shared)
+
+    def footprint(self, *, top: int = 10) -> Footprint:
+        """What it holds in memory, with the *top* (1 to 1000) largest namespaces and owners; `print` it.
+
+        Looks at every object, for 20 to 40 µs where it is a pod of 7 KB. It may be called from any thread,
+        and a large cache is better measured in one (`asyncio.to_thread`). Objects, and so memory, are those
+        of the cache that equal informers share; before the first list is complete there are none. Raises
+        `ConfigError` for another *top*, `LifecycleError` where the informer is not started or closed.
+        """
+        return footprint_of(self._started(), top=top)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "synced" if self.has_synced else "not synced"

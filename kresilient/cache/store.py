@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from sys import getsizeof
 
 from ..api.errors import PoisonObject
 from ..api.objects import KubeObject
@@ -91,6 +92,13 @@ class Table:
 
     def index_values(self, name: str) -> list[Hashable]:
         return self._indexes[name].values()
+
+    def container_bytes(self) -> int:
+        """The memory of its dictionaries and indexes, without the objects; callable from any thread."""
+        order, namespaces = self._order, list(self._namespaces.values())
+        size = getsizeof(self.objects) + getsizeof(self._namespaces) + sum(map(getsizeof, namespaces))
+        size += sum(index.container_bytes() for index in self._indexes.values())
+        return size if order is None else size + getsizeof(order[1])
 
 
 class Store:

@@ -39,6 +39,8 @@ async def an_informer_of_objects(client: kr.Client) -> None:
         assert_type(pods.contact_age, float)
         assert_type(pods.proved_age, float)
         assert_type(pods.health, kr.InformerHealth)
+        assert_type(pods.footprint(top=3), kr.Footprint)
+        assert_type(client.footprint(), tuple[kr.Footprint, ...])
 
 
 async def an_informer_of_a_view(client: kr.Client) -> None:
