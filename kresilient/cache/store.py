@@ -10,6 +10,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from sys import getsizeof
 
+import msgspec
+
 from ..api.errors import PoisonObject
 from ..api.objects import KubeObject
 from ..api.resources import Key
@@ -130,8 +132,9 @@ Difference = tuple[Key, KubeObject | None, KubeObject | None]
 def differences(old: Table, new: Table, *, pause_every: int) -> Iterator[Difference | None]:
     """(key, before, after) for every object that is not the same in both; deletes come first.
 
-    The bytes decide, not the version: a server whose history went back may have used a version twice. None
-    comes after every *pause_every* keys compared, for others to have a turn.
+    The bytes decide, not the version: a server whose history went back may have used a version twice. But a
+    watch says of what type an object is, and a list does not: that makes no other object. None comes after
+    every *pause_every* keys compared, for others to have a turn.
     """
     compared = 0
     for key, before in old.objects.items():
@@ -142,8 +145,31 @@ def differences(old: Table, new: Table, *, pause_every: int) -> Iterator[Differe
             yield None
     for key, after in new.objects.items():
         held = old.objects.get(key)
-        if held is None or (held is not after and held.raw != after.raw):
+        if held is None or not _same(held, after):
             yield key, held, after
         compared += 1
         if not compared % pause_every:
             yield None
+
+
+def _same(one: KubeObject, other: KubeObject) -> bool:
+    if one.raw == other.raw:
+        return True
+    if one.meta.resource_version != other.meta.resource_version or one.meta.uid != other.meta.uid:
+        return False
+    return _untyped(one) == _untyped(other)
+
+
+def _untyped(obj: KubeObject) -> bytes:
+    """The bytes of *obj* as a list has them."""
+    head = f'{{"kind":"{obj.kind}","apiVersion":"{obj.api_version}",'.encode()
+    if obj.raw.startswith(head):  # as every server of Go writes it
+        return b"{" + obj.raw[len(head) :]
+    fields = _fields.decode(obj.raw)
+    if "kind" not in fields:
+        return obj.raw
+    return _encoder.encode({name: raw for name, raw in fields.items() if name not in ("kind", "apiVersion")})
+
+
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_encoder = msgspec.json.Encoder()

@@ -160,6 +160,22 @@ async def test_a_streaming_list_without_its_end_falls_back_within_its_patience(w
 # --- what a relist delivers ---
 
 
+async def test_a_relist_tells_nothing_again_of_what_a_watch_has_brought(world: World) -> None:
+    """Objects of a list do not say of what kind they are, as those of a watch do."""
+    async with following(world, streaming=False) as (_, seen):
+        world.server.create("v1/pods", pod("watched"))
+        await world.until(lambda: len(seen) == 1)
+        await world.server.kill()
+        world.server.create("v1/pods", pod("missed"))
+        await world.server.restart(history=False)
+        await world.until(lambda: len(seen) >= 2)
+        await asyncio.sleep(1.0)
+    assert [(e.key, e.type, e.source) for e in seen] == [
+        ("default/watched", ADDED, Source.WATCH),
+        ("default/missed", ADDED, Source.RELIST),
+    ]
+
+
 async def test_a_relist_delivers_what_the_watch_missed_deletes_included(world: World) -> None:
     for name in ("stays", "changes", "goes", "is-replaced"):
         world.server.create("v1/pods", pod(name))

@@ -201,6 +201,17 @@ def test_differences_are_by_bytes_and_deletes_come_first() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "head", [b'{"kind":"Pod","apiVersion":"v1",', b'{ "apiVersion":"v1", "kind":"Pod", ']
+)
+def test_an_object_that_says_of_what_type_it_is_differs_from_none_that_does_not(head: bytes) -> None:
+    body = b'"metadata":{"name":"a","namespace":"default","uid":"u","resourceVersion":"1"},"spec":{"v":1}}'
+    watched, listed = KubeObject.decode(head + body), KubeObject.decode(b"{" + body, kind="Pod")
+    assert _all(filled(watched), filled(listed)) == _all(filled(listed), filled(watched)) == []
+    other = KubeObject.decode(b"{" + body.replace(b'"v":1', b'"v":2'))
+    assert _all(filled(watched), filled(other)) == [("default/a", watched, other)]
+
+
 def _all(old: Table, new: Table, pause_every: int = 1000) -> list[Any]:
     return list(differences(old, new, pause_every=pause_every))
 
