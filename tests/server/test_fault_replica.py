@@ -259,6 +259,22 @@ class TestLag:
         await task
         assert await names(transport) == ["a", "b"]
 
+    async def test_it_forgets_the_history_of_a_node_as_well(
+        self, server: MemoryApiServer, transport: MemoryTransport
+    ) -> None:
+        spec = {"nodeName": "n1", "containers": [{"name": "c", "image": "i"}]}
+        server.create("v1/pods", {"metadata": {"name": "p"}, "spec": spec})
+        before = server.state.version
+        server.patch("v1/pods", "default/p", {"metadata": {"labels": {"x": "y"}}})
+        server.faults.on("watch").lag()
+        of_node = (("watch", "1"), ("fieldSelector", "spec.nodeName=n1"), ("resourceVersion", str(before)))
+        request = Request("GET", PODS, query=of_node, streaming=True)
+        async with await transport.send(request) as response:
+            assert json.loads(await anext(response.chunks()))["type"] == "MODIFIED"
+        server.compact()
+        async with await transport.send(request) as response:
+            assert json.loads(await anext(response.chunks()))["object"]["code"] == 410
+
     async def test_a_lag_goes_with_another_fault(
         self, server: MemoryApiServer, transport: MemoryTransport
     ) -> None:

@@ -176,11 +176,14 @@ class Collection:
     def record(self, change: Change) -> None:
         """Take *change* into the objects and the history."""
         self.place(change.new.key, change.after)
+        self._remember(change)
+        if len(self.changes) > self._history:
+            self.compacted = self._forget_oldest().version
+
+    def _remember(self, change: Change) -> None:
         self.changes.append(change)
         for node in change.nodes:
             self._changes_by_node.setdefault(node, deque()).append(change)
-        if len(self.changes) > self._history:
-            self.compacted = self._forget_oldest().version
 
     def _forget_oldest(self) -> Change:
         change = self.changes.popleft()
@@ -280,7 +283,9 @@ class Collection:
         keys, held = self.at(version)
         found = (held[key] if key in held else self.objects[key] for key in keys)
         other.load(stored for stored in found if stored is not None)
-        other.changes.extend(change for change in self.changes if change.version <= version)
+        for change in self.changes:
+            if change.version <= version:
+                other._remember(change)
         return other
 
     # --- reading -----------------------------------------------------------------------------------------
