@@ -9,6 +9,8 @@ from hypothesis import settings
 
 # No deadline: machines are shared. In CI the same examples every time: a change is judged by itself.
 settings.register_profile("shared", deadline=None, derandomize="CI" in os.environ)
+# For `make soak`: many other examples every time; what a failure was found with is printed, and kept.
+settings.register_profile("soak", deadline=None, derandomize=False, max_examples=5_000, print_blob=True)
 settings.load_profile("shared")
 
 

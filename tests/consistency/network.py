@@ -1,0 +1,103 @@
+"""The way between client and server, which a test can hold up: watches, lists, and the answers to writes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Self
+
+from kresilient.testing.server import MemoryApiServer
+from kresilient.transport.base import Request, Response
+
+ANSWERED_LATE: ContextVar[float] = ContextVar("answered_late", default=0.0)
+"""Seconds that the answer to what this task sends is on its way."""
+
+
+class Network:
+    """A `Transport` to an in-memory server. `watches` and `lists` let their bodies pass while set."""
+
+    def __init__(self, server: MemoryApiServer) -> None:
+        self._transport = server.transport()
+        self.watches, self.lists = asyncio.Event(), asyncio.Event()
+        self.open()
+
+    def open(self) -> None:
+        self.watches.set()
+        self.lists.set()
+
+    @property
+    def server(self) -> str:
+        return self._transport.server
+
+    async def send(self, request: Request) -> Response:
+        response = await self._transport.send(request)
+        if request.verb in ("watch", "list"):
+            return Held(response, self.watches if request.verb == "watch" else self.lists)
+        try:
+            await asyncio.sleep(ANSWERED_LATE.get())
+        except BaseException:
+            await response.close()
+            raise
+        return response
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+
+class Held:
+    """A response whose body waits for its gate."""
+
+    def __init__(self, response: Response, gate: asyncio.Event) -> None:
+        self._response = response
+        self._gate = gate
+
+    @property
+    def status(self) -> int:
+        return self._response.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._response.headers
+
+    @property
+    def wire_bytes(self) -> int:
+        return self._response.wire_bytes
+
+    async def read(self, limit: int | None = None) -> bytes:
+        await self._gate.wait()
+        return await self._response.read(limit)
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        return _Chunks(self._response.chunks(), self._gate)
+
+    async def close(self) -> None:
+        await self._response.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class _Chunks:
+    """Pieces that were sent, but arrive only while the gate is open; a cancelled reader loses none."""
+
+    def __init__(self, chunks: AsyncIterator[bytes], gate: asyncio.Event) -> None:
+        self._chunks = chunks
+        self._gate = gate
+        self._sent: bytes | None = None
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._sent is None:
+            self._sent = await anext(self._chunks)
+        await self._gate.wait()
+        sent, self._sent = self._sent, None
+        return sent

@@ -1,0 +1,270 @@
+"""A server, a client with several informers, and everything that either of them may do next."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from kresilient.api.errors import KresilientError
+from kresilient.api.objects import KubeObject
+from kresilient.client import Client
+from kresilient.observe.events import Event, Rewound
+from kresilient.testing.server import MemoryApiServer
+from kresilient.testing.server.faults import Faults
+from kresilient.testing.server.state import ApiState
+from kresilient.testing.server.storage import Change, Stored
+
+from .network import ANSWERED_LATE, Network
+from .readers import Handler, Reader
+from .scopes import MAPS, PODS, SCOPES, Scope
+from .timeline import Timeline, Track, Truth
+
+_APART = 1_000
+"""Versions that other resources are given after a backup: so an older one is told from those given again."""
+
+
+@dataclass
+class Commits:
+    """What one write of the client made the server store: `(track, version, None where it is gone)`."""
+
+    made: list[tuple[Track, int, Truth | None]] = field(default_factory=list)
+
+
+_WRITING: ContextVar[Commits | None] = ContextVar("writing", default=None)
+
+
+class World:
+    """One server and one client in the loop that runs, and what is known of both."""
+
+    def __init__(self, log: Callable[[str], None]) -> None:
+        loop = asyncio.get_running_loop()
+        self.timeline = Timeline()
+        self._restoring = False
+        state = ApiState(
+            now=lambda: 1_700_000_000.0 + loop.time(),
+            random=random.Random(7),
+            controllers=False,
+            commit=self._commit,
+        )
+        self.server = MemoryApiServer(state=state)
+        self.network = Network(self.server)
+        self.client = Client(
+            self.network, qps=None, random=random.Random(11).random, observers=[self._observed]
+        )
+        self.readers: list[Reader] = []
+        self.backup: int | None = None
+        self._snapshot = ""
+        self._rewound = 0
+        self._log = log
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wrong: BaseException | None = None
+
+    # --- what is there ---
+
+    def truth(self, track: Track) -> Truth | None:
+        return self.timeline.held(track)
+
+    @property
+    def handlers(self) -> list[Handler]:
+        return [handler for reader in self.readers for handler in reader.handlers]
+
+    # --- readers ---
+
+    async def start(self, scope: Scope) -> Reader:
+        informer = self.client.informer(scope.resource, **scope.options)
+        await informer.start()
+        reader = Reader(scope, informer, self.timeline)
+        self.readers.append(reader)
+        return reader
+
+    async def stop(self, reader: Reader) -> None:
+        self.readers.remove(reader)
+        await reader.informer.close()
+        for handler in reader.handlers:
+            await handler.check()
+
+    # --- own writes ---
+
+    async def write(
+        self,
+        what: str,
+        call: Callable[[], Awaitable[KubeObject | None]],
+        *,
+        late: float = 0.0,
+        dry: bool = False,
+        wait: bool = True,
+    ) -> None:
+        """Make an own write, whose answer takes *late* seconds; *wait* for it, or let it run beside."""
+        task = asyncio.get_running_loop().create_task(self._write(what, call, late=late, dry=dry))
+        self._beside(task)
+        if wait:
+            await asyncio.wait([task])
+
+    async def _write(
+        self, what: str, call: Callable[[], Awaitable[KubeObject | None]], *, late: float, dry: bool
+    ) -> None:
+        commits = Commits()
+        _WRITING.set(commits)
+        ANSWERED_LATE.set(late)
+        epoch = self.timeline.now
+        try:
+            answer = await call()
+        except KresilientError as error:
+            self._log(f"{what}: {type(error).__name__}")
+            return
+        self._log(f"{what}: {answer!r}")
+        if epoch == self.timeline.now and not dry:
+            self._acknowledged(commits, answer)
+
+    def _acknowledged(self, commits: Commits, answer: KubeObject | None) -> None:
+        """In the same turn in which the call returned."""
+        for reader in self.readers:
+            for key in {key for (plural, key), _, _ in commits.made if plural == reader.scope.plural}:
+                reader.check_key(key)
+
+    # --- the others' writes ---
+
+    def foreign(self, what: str, act: Callable[[], object]) -> None:
+        act()
+        self._log(f"{what}, at version {self.server.state.version}")
+
+    # --- faults ---
+
+    def arm(self, trouble: Callable[[Faults], object]) -> None:
+        try:
+            trouble(self.server.faults)
+        except ValueError as error:  # a replica cannot lag behind a history that was forgotten
+            self._log(str(error))
+
+    # --- the past ---
+
+    @property
+    def can_back_up(self) -> bool:
+        """Whether there is no backup yet, and every cache has noticed that the server went back before."""
+        return self.backup is None and all(
+            reflector.store.synced and int(reflector.store.version) <= self.server.state.version
+            for reader in self.readers
+            for reflector in reader.reflectors
+        )
+
+    def back_up(self) -> None:
+        """Keep what is stored. The versions that follow are far from it, as if much else had been written."""
+        self.backup = self.server.state.version
+        self._snapshot = self.server.snapshot()
+        self.server.state.version += _APART
+
+    @property
+    def can_go_back(self) -> bool:
+        """Whether a backup is there, and every cache has seen a version that it does not have."""
+        if self.backup is None or len(self.server.faults.replicas):
+            return False
+        reflectors = [reflector for reader in self.readers for reflector in reader.reflectors]
+        return all(
+            reflector.store.synced and int(reflector.store.version) > self.backup for reflector in reflectors
+        )
+
+    def go_back(self) -> None:
+        assert self.backup is not None
+        self._restoring = True
+        try:
+            self.server.restore(self._snapshot)
+        finally:
+            self._restoring = False
+        self.timeline.rewind(self.backup)
+        self.backup = None
+
+    # --- what has to hold ---
+
+    async def check(self) -> None:
+        """After every step: what can be read, and what the handlers were told."""
+        if self._wrong is not None:
+            raise self._wrong
+        for reader in self.readers:
+            reader.check()
+        for handler in self.handlers:
+            await handler.check()
+        for reader in self.readers:
+            reader.check()
+        assert not self.client.health.crashes, self.client.health.crashes
+        assert not self.server.requests.where(verb="get"), "a cache is read without asking the server"
+
+    async def rest(self) -> None:
+        """Lift every fault and wait until all is quiet: the caches hold what the server holds."""
+        self.network.open()
+        self.server.faults.clear()
+        await self.server.start()
+        await self.server.faults.accept_connections()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        deadline = asyncio.get_running_loop().time() + 4_000.0
+        pause = 0.1
+        while wrong := self._unequal():
+            assert asyncio.get_running_loop().time() < deadline, f"at rest, {wrong}"
+            await asyncio.sleep(pause)
+            await self.check()
+            pause = min(2 * pause, 20.0)
+        await self.check()
+
+    def _unequal(self) -> str:
+        """What is not yet as it should be at rest."""
+        for reader in self.readers:
+            if not reader.informer.has_synced:
+                return f"{reader.scope.name} has not synced: {reader.informer.health.reason}"
+            held, expected = reader.holds(), reader.expected()
+            if held != expected:
+                return f"{reader.scope.name} holds {held}, and should hold {expected}"
+        for handler in self.handlers:
+            if handler.busy:
+                return f"{handler.name} has something left to do"
+        return ""
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        await self.client.close()
+        await self.server.close()
+
+    # --- the parts ---
+
+    def _beside(self, task: asyncio.Task[None]) -> None:
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def restart(self, history: bool, down: float) -> None:
+        """Kill the server; it is there again after *down* seconds."""
+        restarting = self.server.restart(history=history, down=down)
+        self._beside(asyncio.get_running_loop().create_task(restarting))
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._wrong = self._wrong or error
+
+    def _observed(self, event: Event) -> None:
+        if isinstance(event, Rewound):
+            self._rewound += 1
+
+    def _commit(self, storage: tuple[str, str], change: Change) -> None:
+        if self._restoring or storage not in (("", "pods"), ("", "configmaps")):
+            return
+        plural = PODS if storage[1] == "pods" else MAPS
+        track = (plural, change.new.key)
+        truth = None if change.after is None else self._truth(plural, change.after)
+        self.timeline.record(track, change.version, truth)
+        commits = _WRITING.get()
+        if commits is not None:
+            commits.made.append((track, change.version, truth))
+
+    def _truth(self, plural: str, stored: Stored) -> Truth:
+        state = self.server.state
+        data = state.resource(plural).seen(stored).decode()
+        data["metadata"]["resourceVersion"] = str(stored.version)
+        return Truth(stored.uid, stored.version, data)
+
+
+SCOPE = {scope.name: scope for scope in SCOPES}
