@@ -95,8 +95,9 @@ class ExecPlugin:
         if self._cluster is not None:
             spec["cluster"] = self._cluster
         info = {"apiVersion": self._version, "kind": "ExecCredential", "spec": spec}
-        try:
-            process, run = await asyncio.get_running_loop().subprocess_exec(
+        loop = asyncio.get_running_loop()
+        starting = loop.create_task(
+            loop.subprocess_exec(
                 _Run,
                 self._command,
                 *self._args,
@@ -104,11 +105,22 @@ class ExecPlugin:
                 stdin=asyncio.subprocess.DEVNULL,
                 start_new_session=True,
             )
+        )
+        cancelled: asyncio.CancelledError | None = None
+        while not starting.done():  # some turns of the loop; given up within them, its children would live on
+            try:
+                await asyncio.wait([starting])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        try:
+            process, run = starting.result()
         except (OSError, ValueError) as error:
             reason = (isinstance(error, OSError) and error.strerror) or str(error)
             permanent = isinstance(error, _HOPELESS)
             raise self._error(f"cannot be run: {reason}", self._hint, permanent=permanent) from error
         try:
+            if cancelled is not None:
+                raise cancelled
             async with asyncio.timeout(self._timeout):
                 await run.exited.wait()
             await _within(_DRAIN, run.drained)
@@ -117,7 +129,7 @@ class ExecPlugin:
         finally:
             try:
                 if process.get_returncode() is None:
-                    with contextlib.suppress(ProcessLookupError):
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
                         os.killpg(process.get_pid(), signal.SIGKILL)
                     await _within(_DRAIN, run.exited)
             finally:
