@@ -67,12 +67,14 @@ def managers_after_update(
 
     See `pkg/util/managedfields/internal/fieldmanager.go` and `skipnonapplied.go` of `k8s.io/apimachinery`.
     """
-    managers = managers_of(old["metadata"])
-    if subresource in ("", "all"):  # what a request to another subresource says of owners does not count
-        said = (obj.get("metadata") or {}).get("managedFields")
-        if said is not None and said in ([], [{}]):
-            return Managers()
-        managers = managers_of(obj.get("metadata") or {}) or managers
+    said = (obj.get("metadata") or {}).get("managedFields")
+    managers = Managers()
+    # What a request to another subresource says of owners does not count.
+    if subresource in ("", "all") and said is not None:
+        if said in ([], [{}]):
+            return managers
+        managers = managers_of(obj["metadata"])
+    managers = managers or managers_of(old["metadata"])
     if not managers:
         return managers
     return _updated(

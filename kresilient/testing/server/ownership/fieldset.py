@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -28,6 +29,9 @@ Element = str
 Path = tuple[Element, ...]
 
 _SELF: Final = "."
+_LONG: Final = 200
+"""Nearly every write names the same elements again, so what they mean is kept; of longer ones it is
+worked out anew, for they may be as long as a body."""
 _INDEX: Final = re.compile("[+-]?[0-9]{1,18}")
 
 
@@ -161,9 +165,13 @@ def element_of_value(value: Any) -> Element:
 
 def _read_element(text: str) -> Element:
     """The element that *text* is, in its one written form. Raises `ValueError` for what is none."""
-    kind, content = text[:2], text[2:]
-    if kind == "f:":
+    if text.startswith("f:"):
         return text
+    return _normal(text) if len(text) > _LONG else _known(text)
+
+
+def _normal(text: str) -> Element:
+    kind, content = text[:2], text[2:]
     if kind == "i:" and _INDEX.fullmatch(content):
         return f"i:{int(content)}"
     if kind in ("k:", "v:"):
@@ -176,6 +184,9 @@ def _read_element(text: str) -> Element:
         if isinstance(value, dict):
             return element_of_keys(value)
     raise ValueError(f"unable to parse path element {text!r}")
+
+
+_known = lru_cache(maxsize=4096)(_normal)
 
 
 def described(path: Path) -> str:
@@ -197,13 +208,20 @@ def described(path: Path) -> str:
 
 def _rank(element: Element) -> tuple[int, Any]:
     """The order of elements: fields, keys, values, indexes; each by its content."""
+    if element.startswith("f:"):
+        return 0, element
+    return _content(element) if len(element) > _LONG else _known_content(element)
+
+
+def _content(element: Element) -> tuple[int, Any]:
     kind, text = "fkvi".index(element[0]), element[2:]
-    if kind == 0:
-        return 0, text
     if kind == 1:
         keys: dict[str, Any] = wire.decode(text.encode())
         return 1, [(key, *_scalar_rank(one)) for key, one in keys.items()]
     return kind, _scalar_rank(wire.decode(text.encode()))
+
+
+_known_content = lru_cache(maxsize=4096)(_content)
 
 
 def _scalar_rank(value: Any) -> tuple[int, Any]:

@@ -79,7 +79,11 @@ def _struct(struct: Struct, value: Any, path: str, context: _Context) -> dict[st
                 made[name] = _zero(field)
             continue
         context.fields.append(name)
-        kept = _value(field.type, given, f"{path}.{name}" if path else name, context)
+        kind = field.type
+        if type(kind) is Scalar:
+            kept = _SCALARS[kind.name](given, context)
+        else:
+            kept = _value(kind, given, f"{path}.{name}" if path else name, context)
         context.fields.pop()
         if kept or field.always or field.pointer:
             made[name] = kept
