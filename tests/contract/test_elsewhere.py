@@ -40,6 +40,15 @@ async def test_claims_are_made_of_a_server_with_tls_and_client_certificates(tmp_
         assert [key for key in server.objects("v1/namespaces") if key.startswith("contract-")] == []
 
 
+async def test_claims_about_grace_are_not_made_where_something_plays_the_kubelet(tmp_path: Path) -> None:
+    async with FakeApiServer(controllers=True, strict_namespaces=True) as server:
+        path = server.kubeconfig_file(tmp_path / "config")
+        code, output = await run(path, str(HERE / "test_delete.py"), "-k", "grace", "-rs")
+        assert code == 0, output
+        assert "something plays the kubelet's part" in output
+        assert "3 skipped" in output
+
+
 async def test_with_a_kubeconfig_only_claims_are_made(tmp_path: Path) -> None:
     async with FakeApiServer() as server:
         path = server.kubeconfig_file(tmp_path / "config")
