@@ -67,6 +67,18 @@ async def test_a_change_of_the_metadata_leaves_the_generation(api: Api) -> None:
     assert (await api.patch(api.path(DEPLOYMENTS, name), patch)).ok()["metadata"]["generation"] == 1
 
 
+async def test_a_status_has_no_negative_replicas(api: Api) -> None:
+    """Source: pkg/apis/apps/validation/validation.go"""
+    name = (await deployment(api))["metadata"]["name"]
+    patch = {"status": {"replicas": -1}}
+    refused = (await api.patch(api.path(DEPLOYMENTS, name, "status"), patch)).refused(422, "Invalid")
+    said = {"reason": "FieldValueInvalid", "field": "status.replicas"}
+    assert (
+        said | {"message": "Invalid value: -1: must be greater than or equal to 0"}
+        in (refused["details"]["causes"])
+    )
+
+
 async def test_a_status_given_on_create_is_dropped(api: Api) -> None:
     """API conventions: Spec and Status"""
     name = api.name()

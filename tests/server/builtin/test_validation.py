@@ -36,6 +36,61 @@ def causes(refused: Refused) -> list[tuple[str, str]]:
     return [(one["field"], one["message"]) for one in refused.status()["details"]["causes"]]
 
 
+def status_refused(state: ApiState, name: str, status: dict[str, Any]) -> list[tuple[str, str]]:
+    """The causes for which a status is refused, in a kind whose status was empty."""
+    resource = state.resources.parse(name)
+    create(state, resource, valid(name))
+    with pytest.raises(Refused) as refused:
+        state.patch(resource, "default/a", {"status": status}, kind="merge", subresource="status")
+    assert refused.value.code == 422
+    return causes(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("v1/replicationcontrollers", "fullyLabeledReplicas"),
+        ("apps/v1/daemonsets", "numberReady"),
+        ("apps/v1/deployments", "unavailableReplicas"),
+        ("apps/v1/replicasets", "observedGeneration"),
+        ("apps/v1/statefulsets", "currentReplicas"),
+        ("autoscaling/v2/horizontalpodautoscalers", "desiredReplicas"),
+        ("batch/v1/jobs", "succeeded"),
+        ("policy/v1/poddisruptionbudgets", "expectedPods"),
+    ],
+)
+def test_no_number_of_a_status_is_negative(state: ApiState, name: str, field: str) -> None:
+    said = [(f"status.{field}", "Invalid value: -1: must be greater than or equal to 0")]
+    assert status_refused(state, name, {field: -1}) == said
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [("apps/v1/deployments", "readyReplicas"), ("apps/v1/statefulsets", "status.readyReplicas")],
+)
+def test_a_part_of_the_replicas_is_no_more_than_all(state: ApiState, name: str, limit: str) -> None:
+    status = {"replicas": 1, "updatedReplicas": 2, "readyReplicas": 1, "availableReplicas": 3}
+    assert status_refused(state, name, status) == [
+        ("status.updatedReplicas", "Invalid value: 2: cannot be greater than status.replicas"),
+        ("status.availableReplicas", "Invalid value: 3: cannot be greater than status.replicas"),
+        ("status.availableReplicas", f"Invalid value: 3: cannot be greater than {limit}"),
+    ]
+
+
+def test_collisions_are_not_uncounted_and_what_a_test_put_there_may_stay(state: ApiState) -> None:
+    resource = state.resources.parse("apps/v1/deployments")
+    made = {**valid("apps/v1/deployments"), "status": {"replicas": -1, "collisionCount": 2}}
+    state.create(resource, made, namespace="default", write=Write(trusted=True))
+
+    def patch(status: dict[str, Any]) -> None:
+        state.patch(resource, "default/a", {"status": status}, kind="merge", subresource="status")
+
+    patch({"collisionCount": 3})
+    with pytest.raises(Refused) as refused:
+        patch({"collisionCount": 1})
+    assert causes(refused.value) == [("status.collisionCount", "Invalid value: 1: cannot be decremented")]
+
+
 MEMORY = {"resources": {"limits": {"memory": "1Gi"}, "requests": {"memory": "1Gi"}}}
 CONTAINER = {"name": "c", "image": "i", **MEMORY}
 CLAIM = {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kresilient.testing.server.statuses import Cause, invalid
 
 from . import cluster, config, network, pods, storage, workloads
+from .counts import changed_counts, counts
 from .metadata import metadata
 from .names import dns_label, dns_subdomain, path_segment, service_name
 
@@ -103,8 +104,11 @@ def check_update(resource: ApiResource, old: Object, new: Object, *, subresource
         causes += changes(old, new)
     if subresource in ("", "scale") and not causes:
         causes += _kind(resource, new)
+    place, status = (resource.group, resource.plural), old.get("status") or {}
+    if subresource == "status":
+        causes += changed_counts(place, status, new.get("status") or {})
     if causes:
-        held = {*_metadata(resource, old), *_kind(resource, old)}
+        held = {*_metadata(resource, old), *_kind(resource, old), *counts(place, status)}
         causes = [cause for cause in causes if cause not in held]
     if causes:
         raise invalid(resource, new["metadata"]["name"], *causes)
