@@ -58,4 +58,4 @@ def test_what_passes_is_the_burst_and_the_rate_within_a_percent_or_a_token(
 ) -> None:
     passed = run_virtual(admitted(qps, burst, waiters, cancelled, Random(seed)))
     expected = burst + qps * _SECONDS
-    assert abs(passed - expected) <= max(1.0, expected / 100)
+    assert abs(passed - expected) <= max(1.0, expected / 100) + 1e-9  # for the sum of floats
