@@ -46,7 +46,14 @@ from .flow.door import Door
 from .flow.in_flight import MAX_IN_FLIGHT, InFlight
 from .flow.limiter import Limiter
 from .flow.retry import RetryPolicy
-from .flow.shared import shared_budget, shared_limiter, shared_lists
+from .flow.shared import (
+    shared_budget,
+    shared_in_flight,
+    shared_levels,
+    shared_limiter,
+    shared_lists,
+    shared_outage,
+)
 from .informers import Informers
 from .observe.counts import CostlyLists
 from .observe.events import Observer, Observers, TaskCrashed
@@ -69,10 +76,11 @@ class Client:
     Every verb raises the typed `ApiError` of the server's answer, `ConnectFailed` or `ConnectionLost` where
     there was none, and `InvalidName` for a name no path can carry; a write whose answer was lost raises
     `OutcomeUnknown`. Reads, and writes that certainly did nothing, are retried within bounds first. With
-    *shares_limiter*, clients of one server on one loop have one retry budget and, where their figures are
-    equal, one limiter. The other options are those of `connect`; *timing* sets every time of its informers,
-    these two too where they are not given. Cancelled: the request is aborted; a write may still have
-    happened.
+    *shares*, clients of one server on one loop have one retry budget, one picture of its overload and of
+    whether it can be reached, and, where their figures are equal, one limiter and one cap on calls under
+    way; what is handed in is used as it is. The other options are those of `connect`; *timing* sets every
+    time of its informers, these two too where they are not given. Cancelled: the request is aborted; a write
+    may still have happened.
     """
 
     def __init__(
@@ -82,7 +90,7 @@ class Client:
         qps: float | None = 20.0,
         burst: int = 40,
         limiter: Limiter | None = None,
-        shares_limiter: bool = False,
+        shares: bool = False,
         retry: RetryPolicy | None = None,
         budget: RetryBudget | None = None,
         max_in_flight: int = MAX_IN_FLIGHT,
@@ -105,10 +113,10 @@ class Client:
             raise wrong_type("observers", "a list of functions, each of which hears every event", observers)
         self._transport = transport
         self._limiter = limiter if limiter is not None else Limiter(qps, burst)
-        self._shares_limiter = shares_limiter and limiter is None and qps is not None
+        self._own_limiter = limiter is not None
         self._retry = retry
         self._budget = budget
-        self._shares = shares_limiter
+        self._shares = shares
         self._in_flight = InFlight(max_in_flight)
         self._strict = strict
         self._random = random
@@ -146,20 +154,7 @@ class Client:
                 if not isinstance(transport, Transport):
                     transport, self.namespace = await transport()
                 self._loop = asyncio.get_running_loop()
-                if self._shares_limiter:
-                    self._limiter = shared_limiter(transport.server, self._limiter)
-                self._door = Door(
-                    transport,
-                    limiter=self._limiter,
-                    observers=self.observers,
-                    retry=self._retry,
-                    budget=self._own_budget(transport.server),
-                    in_flight=self._in_flight,
-                    lists=shared_lists(transport.server),
-                    spread=self._timing.spread,
-                    strict=self._strict,
-                    random=self._random,
-                )
+                self._door = self._made_door(transport)
                 self._discovery = Discovery(self._door)
                 if cast(bool, self._closed):  # while the configuration was loaded
                     await self._door.close()
@@ -563,10 +558,27 @@ class Client:
 
     # --- the parts ---
 
-    def _own_budget(self, server: str) -> RetryBudget:
-        if self._budget is not None:
-            return self._budget
-        return shared_budget(server) if self._shares else RetryBudget()
+    def _made_door(self, transport: Transport) -> Door:
+        server, shares = transport.server, self._shares
+        limiter, budget = self._limiter, self._budget
+        if shares and not self._own_limiter:
+            limiter = shared_limiter(server, limiter)
+        if shares and budget is None:
+            budget = shared_budget(server)
+        return Door(
+            transport,
+            limiter=limiter,
+            observers=self.observers,
+            retry=self._retry,
+            budget=budget,
+            in_flight=shared_in_flight(server, self._in_flight) if shares else self._in_flight,
+            lists=shared_lists(server),
+            levels=shared_levels(server) if shares else None,
+            outage=shared_outage(server, self._random) if shares else None,
+            spread=self._timing.spread,
+            strict=self._strict,
+            random=self._random,
+        )
 
     async def _call(self, request: Request, *, repeatable: bool = False) -> Answer:
         return await self._opened().call(request, repeatable=repeatable, probing=True)

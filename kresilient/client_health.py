@@ -19,9 +19,10 @@ class ClientHealth:
         server: its base URL.
         informers: each of them.
         crashes: what crashed lately (a bug; please report it).
-        reachable: False from a refused connection until the next answer.
+        reachable: False from a refused connection until the next answer, whichever client it was to.
         waiting: requests of this client that wait for admission now.
-        pressure: the priority levels, lanes and APIs that were asked, those held back first.
+        pressure: the priority levels, lanes and APIs that were asked, those held back first, with the rates
+            that this client is held to.
         retries_left: repeats that the retry budget allows now.
         costly_lists: places in your code that poll whole lists, counted by what they list, since the client
             was made; each was logged (`CostlyList`).

@@ -70,7 +70,8 @@ def connect(
     **options: Unpack[ConnectOptions],
 ) -> Client:
     """A client for the cluster that the arguments mean: in-cluster where the process runs in a pod, else
-    the kubeconfig's current context. Use it as `async with connect() as client:`.
+    the kubeconfig's current context. Use it as `async with connect() as client:`. What is known of a server
+    (its overload, its absence, the repeats that are left) is shared by all its clients on one event loop.
 
     Args:
         configuration: a `ClusterConfig`, or a `Configuration` or `ApiClient` of `kubernetes_asyncio`, or a
@@ -81,7 +82,8 @@ def connect(
         limiter: a limiter of your own, instead of `qps` and `burst`.
         retry: how often one unary call is tried.
         budget: how many repeats all of them together may cost.
-        max_in_flight: unary calls under way at once; lease renewals have places of their own beside them.
+        max_in_flight: unary calls under way at once, of all clients of the server with this figure on one
+            event loop; lease renewals have places of their own beside them.
         spread: seconds over which informers come back after an outage, and relist when a restarted server
             has forgotten their version.
         start_jitter: seconds within which an informer's first list begins, at a moment of its own. 0 for at
@@ -118,7 +120,7 @@ def connect(
         qps=qps,
         burst=burst,
         limiter=limiter,
-        shares_limiter=True,
+        shares=True,
         retry=retry,
         budget=budget,
         max_in_flight=max_in_flight,

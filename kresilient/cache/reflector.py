@@ -200,7 +200,7 @@ class Reflector:
             await self._drop_stream()
             return signal_of(error, state if isinstance(state, Listing) else None)
         if isinstance(state, Waiting) and state.pause is Pause.OUTAGE:
-            if await outage.turn():
+            if await outage.turn(self._timing.spread):
                 self._spread_at = self._clock()
                 if outage.history_lost and isinstance(state.then, Watching):
                     return HistoryLost()
@@ -213,7 +213,7 @@ class Reflector:
         if isinstance(self._state, Watching):
             self._state = Watching(self.store.version)  # whatever ended the watch, it got this far
         if isinstance(signal, Expired) and isinstance(self._state, Watching):
-            self._listwatch.outage.expired()
+            self._listwatch.outage.expired(self._timing.spread)
         taken = step(self._state, signal, streaming=self._may_stream())
         match taken.action:
             case Action.REPLACE | Action.REWIND:

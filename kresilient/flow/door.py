@@ -15,6 +15,7 @@ from typing import Final, cast
 
 from ..api.errors import (
     ApiError,
+    ConfigError,
     ConnectFailed,
     FlowTimeout,
     KresilientError,
@@ -29,6 +30,7 @@ from .budget import RetryBudget
 from .cost import CostGuard
 from .in_flight import MAX_LISTS, InFlight
 from .lanes import Lane, current_admission, lane_of
+from .levels import Levels
 from .limiter import Limiter
 from .outage import SPREAD, Outage
 from .pressure import Pressure
@@ -52,13 +54,19 @@ class Door:
         retry: how often a unary call is tried.
         budget: the repeats of all calls together.
         in_flight: the unary calls under way at once.
-        lists: the informers' lists under way at once; it may be shared.
-        spread: seconds over which informers come back after an outage.
+        lists: the informers' lists under way at once.
+        levels: how far each priority level of the server is held back.
+        outage: whether the server can be reached.
+        spread: seconds over which its informers come back after an outage.
         strict: whether polling of whole lists is refused, and not only told of.
         clock: monotonic seconds; the running loop's time where None.
         random: uniform in [0, 1), for the jitter of waits.
         wall: seconds since the epoch, for a Retry-After that is a date.
         max_body: bytes of a unary answer above which it fails with `WireError`.
+
+    `limiter`, `budget`, `in_flight`, `lists`, `levels` and `outage` may be shared with other doors.
+
+    Raises `ConfigError` for a negative spread.
     """
 
     def __init__(
@@ -71,6 +79,8 @@ class Door:
         budget: RetryBudget | None = None,
         in_flight: InFlight | None = None,
         lists: InFlight | None = None,
+        levels: Levels | None = None,
+        outage: Outage | None = None,
         spread: float = SPREAD,
         strict: bool = False,
         clock: Callable[[], float] | None = None,
@@ -78,6 +88,8 @@ class Door:
         wall: Callable[[], float] = time.time,
         max_body: int = MAX_BODY,
     ) -> None:
+        if not spread >= 0:
+            raise ConfigError(f"spread must be seconds >= 0; got {spread!r}")
         self._transport = transport
         self._limiter = limiter
         self._observers = observers
@@ -85,8 +97,12 @@ class Door:
         self._in_flight = InFlight() if in_flight is None else in_flight
         self._guard = CostGuard(observers=observers, strict=strict, clock=clock)
         self.budget = RetryBudget(clock=clock) if budget is None else budget
-        self.pressure = Pressure(qps=lambda: limiter.qps, observers=observers, random=random, clock=clock)
-        self.outage = Outage(transport.server, observers=observers, random=random, window=spread, clock=clock)
+        self.pressure = Pressure(
+            limiter=limiter, observers=observers, random=random, clock=clock, levels=levels
+        )
+        self.outage = Outage(transport.server, random=random, clock=clock) if outage is None else outage
+        self.outage.join(observers)
+        self._spread = spread
         self.lists = InFlight(MAX_LISTS) if lists is None else lists
         self._once = replace(self._retry, attempts=1)
         self._clock = clock
@@ -263,7 +279,8 @@ class Door:
     async def close(self) -> None:
         """Close the transport; later calls, and those that wait, raise `LifecycleError`. Idempotent."""
         self._closed = True
-        self.outage.close()
+        self.outage.leave(self._observers)
+        self.pressure.close()
         waits, self._waits = self._waits, set()
         for wait in waits:
             if not wait.expired():  # its deadline may have come in this very turn
@@ -384,7 +401,12 @@ class Door:
         places, deadline = self._in_flight if place else None, self._deadline()
         while True:
             probes = await self._turn(request, until, deadline, at_once=at_once)
-            await self._admit(request, lane, deadline, token=token, place=places)
+            try:
+                await self._admit(request, lane, deadline, token=token, place=places)
+            except BaseException:
+                if probes:
+                    self.outage.pass_on()
+                raise
             if probes or not self.outage.lasts:
                 return
             if token:
@@ -405,7 +427,8 @@ class Door:
         hurried = deadline is not None and (until is None or deadline < until)
         try:
             async with self._until_closed(deadline if hurried else until):
-                await self.outage.turn(at_once=at_once, renewal=_lane(request) is Lane.LEASE)
+                renewal = _lane(request) is Lane.LEASE
+                await self.outage.turn(None if at_once else self._spread, renewal=renewal)
                 return self.outage.lasts
         except FlowTimeout:
             if not cast(bool, self.outage.lasts):  # only its place in the spread has not come

@@ -7,7 +7,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
-from ..api.errors import ConfigError, ConnectFailed
+from ..api.errors import ConnectFailed
+from ..observe.audience import Audience
 from ..observe.events import Observers, OutageBegan, OutageEnded, loop_time
 from .backoff import Backoff
 
@@ -31,39 +32,29 @@ _Line = OrderedDict["asyncio.Future[bool]", None]
 
 
 class Outage:
-    """Whether the server can be reached, and whose turn it is to find out.
+    """Whether a server can be reached, and whose turn it is to find out; for all its clients together.
 
     It begins with a refused connection and ends with the first answer of any kind, whoever asked. While it
-    lasts, `turn` lets one informer pass as the probe, again and again at the pace of a jittered backoff, and
+    lasts, `turn` lets one caller pass as the probe, again and again at the pace of a jittered backoff, and
     holds the others. When it is over, each of those is let go at a moment of its own, drawn from a window.
     The renewal of a lease that waits is the next probe, before all others, and brings it forward.
 
+    The pace is that of the server, not of a caller: one that comes while nobody waits is the probe if the
+    last one was long enough ago. There is a timer only while somebody waits.
+
     Args:
         server: for events.
-        window: seconds over which they are spread; 0 lets all go at once.
-        observers: hear `OutageBegan` and `OutageEnded`.
         random: uniform in [0, 1).
         clock: monotonic seconds; the running loop's time where None.
-
-    Raises `ConfigError` for a negative window.
     """
 
     def __init__(
-        self,
-        server: str,
-        *,
-        observers: Observers,
-        random: Callable[[], float],
-        window: float = SPREAD,
-        clock: Callable[[], float] | None = None,
+        self, server: str, *, random: Callable[[], float], clock: Callable[[], float] | None = None
     ) -> None:
-        if not window >= 0:
-            raise ConfigError(f"spread must be seconds >= 0; got {window!r}")
         self._server = server
-        self._observers = observers
         self._random = random
-        self.window = window
         self._clock = clock or loop_time
+        self._audience: Audience[None] = Audience()
         self._pace = Backoff(base=PROBE_BASE, cap=PROBE_CAP, clock=self._clock, random=random)
         self._since: float | None = None
         self._ended_at = float("-inf")
@@ -72,8 +63,8 @@ class Outage:
         self.reason = ""
         """What the refused connection that began it said."""
         self._probes = 0
-        self._probe_due = False
-        self._closed = False
+        self._probe_at = 0.0
+        self._probe_left = False  # a turn that nobody took
         self._timer: asyncio.TimerHandle | None = None
         self._probed_at = float("-inf")
         self._renewals: _Line = OrderedDict()
@@ -89,11 +80,20 @@ class Outage:
         """How many wait for the server: informers, calls, renewals of leases."""
         return len(self._waiting) + len(self._renewals)
 
-    async def turn(self, *, at_once: bool = False, renewal: bool = False) -> bool:
+    def join(self, observers: Observers) -> None:
+        """Let *observers* hear `OutageBegan` and `OutageEnded` from now on; they are not kept alive."""
+        self._audience.join(observers, None)
+
+    def leave(self, observers: Observers) -> None:
+        """Let *observers* hear nothing more."""
+        self._audience.leave(observers)
+
+    async def turn(self, window: float | None = None, *, renewal: bool = False) -> bool:
         """Wait for the moment to ask the server again; return whether it comes from the spread after an
         outage, and is not the probe's (nor that of a time without any outage).
 
-        *at_once*: come back as soon as the server is, as a call does that somebody waits for.
+        *window*: seconds over which those who waited come back; None to come back as soon as the server is,
+        as a call does that somebody waits for.
         *renewal*: of a lease, which cannot wait long: it goes first, and no later than twice `RENEWAL_CAP`
         after the last probe.
 
@@ -101,36 +101,44 @@ class Outage:
         """
         spread, line = False, self._renewals if renewal else self._waiting
         while self.lasts:
-            if self._probe_due:
-                self._probe_due = False
+            if self._take():
                 return False
             turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
             line[turn] = None
             if renewal:
                 self._hasten()
+            self._wind()
             try:
                 if await turn:
                     return False
             except BaseException:
-                if line.pop(turn, True) is True and turn.done() and not turn.cancelled():
-                    self._hand_on(turn.result())
+                left = line.pop(turn, True) is None
+                if not left and turn.done() and not turn.cancelled() and turn.result():
+                    self.pass_on()
+                self._wind()
                 raise
-            if at_once:
+            if window is None:
                 continue
-            await asyncio.sleep(self.window * self._random())
+            await asyncio.sleep(window * self._random())
             spread = True  # unless it is away again by now
         return spread
 
+    def pass_on(self) -> None:
+        """Hand on a turn as the probe with which nothing was sent after all."""
+        if self.lasts:
+            self._hand_out()
+            self._wind()
+
     def refused(self, error: ConnectFailed) -> None:
         """Note a connection that was refused."""
-        if self._since is None and not self._closed:
+        if self._since is None:
             self._since = self._probed_at = self._clock()
             self.reason = error.brief
-            self._probes, self._probe_due = 0, False
+            self._probes, self._probe_left = 0, False
             self.history_lost = False
             self._pace.reset()
-            self._observers(OutageBegan(self._server, error.brief))
-            self._schedule()
+            self._probe_at = self._since + self._pace.delay()
+            self._audience.tell(lambda _: OutageBegan(self._server, error.brief))
 
     def answered(self) -> None:
         """Note an answer of any kind."""
@@ -138,62 +146,74 @@ class Outage:
             return
         self._ended_at = self._clock()
         seconds, self._since = self._ended_at - self._since, None
-        self._cancel_timer()
         waiting = (*self._renewals, *self._waiting)
         self._renewals.clear()
         self._waiting.clear()
+        self._wind()
         for turn in waiting:
             if not turn.done():
                 turn.set_result(False)
-        self._observers(OutageEnded(self._server, seconds, self._probes, len(waiting)))
+        ended = OutageEnded(self._server, seconds, self._probes, len(waiting))
+        self._audience.tell(lambda _: ended)
 
-    def expired(self) -> None:
-        """Note a watch that was answered with 410: soon after an outage that says that the server has been
-        restarted, and so what the others would be answered."""
-        if self._clock() - self._ended_at <= self.window:
+    def expired(self, window: float) -> None:
+        """Note a watch that was answered with 410: within *window* seconds of an outage that says that the
+        server has been restarted, and so what the others would be answered."""
+        if self._clock() - self._ended_at <= window:
             self.history_lost = True
 
-    def close(self) -> None:
-        """Send no further probe. Those who wait are their owners' to cancel."""
-        self._closed = True
-        self._cancel_timer()
+    # --- the probes ---
 
-    def _schedule(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._pace.delay(), self._probe)
+    def _take(self) -> bool:
+        """Be the probe, if one is due and nobody waits for it."""
+        if self._probe_left:
+            self._probe_left = False
+            return True
+        if self.waiting or self._clock() < self._probe_at:
+            return False
+        self._count()
+        return True
+
+    def _probe(self) -> None:
+        """It is time to ask again: the one that waited longest does."""
+        self._timer = None
+        self._count()
+        self._hand_out()
         if self._renewals:
             self._hasten()
+        self._wind()  # whatever becomes of this probe
+
+    def _count(self) -> None:
+        self._probes += 1
+        self._probed_at = self._clock()
+        self._probe_at = self._probed_at + self._pace.delay()
 
     def _hasten(self) -> None:
         """Bring the next probe forward to a moment that a lease can wait for."""
-        if self._timer is None:
-            return
-        loop = asyncio.get_running_loop()
-        due = self._probed_at + RENEWAL_CAP * (1.0 + self._random()) - self._clock()
-        if self._timer.when() - loop.time() > due:
-            self._timer.cancel()
-            self._timer = loop.call_later(max(0.0, due), self._probe)
+        due = self._probed_at + RENEWAL_CAP * (1.0 + self._random())
+        if due < self._probe_at:
+            self._probe_at = due
+            self._stop()
 
-    def _probe(self) -> None:
-        """It is time to ask again: the one that waited longest does, or the next that comes."""
-        self._timer = None
-        self._probed_at = self._clock()
-        self._probes += 1
-        self._hand_on(True)
-        self._schedule()  # whatever becomes of this probe
-
-    def _hand_on(self, probe: bool) -> None:
-        if not probe or not self.lasts:
-            return
+    def _hand_out(self) -> None:
+        """Give the turn to the one that waited longest, or to the next that comes."""
         for line in (self._renewals, self._waiting):
             while line:
                 turn, _ = line.popitem(last=False)
                 if not turn.done():
                     turn.set_result(True)
                     return
-        self._probe_due = True
+        self._probe_left = True
 
-    def _cancel_timer(self) -> None:
+    def _wind(self) -> None:
+        """Set the timer if somebody waits, and else let it be gone."""
+        if not self.waiting:
+            self._stop()
+        elif self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(max(0.0, self._probe_at - self._clock()), self._probe)
+
+    def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from typing import Final
 
 __all__ = [
@@ -240,6 +240,15 @@ class _Seat:
     observer: Observer
     reported: float | None = None
     unreported: int = 0
+    key: Hashable = field(init=False)  # tells it from others, also where it cannot be hashed
+
+    def __post_init__(self) -> None:
+        try:
+            hash(self.observer)
+        except TypeError:
+            self.key = id(self.observer)
+        else:
+            self.key = self.observer
 
 
 class Observers:
@@ -249,7 +258,7 @@ class Observers:
         clock: monotonic seconds; the running loop's time where None.
     """
 
-    __slots__ = ("_clock", "_seats")
+    __slots__ = ("__weakref__", "_clock", "_seats")
 
     def __init__(self, *observers: Observer, clock: Callable[[], float] | None = None) -> None:
         self._seats = tuple(_Seat(observer) for observer in observers)
@@ -262,8 +271,14 @@ class Observers:
         """Stop calling *observer*; one that was never added is no error."""
         self._seats = tuple(seat for seat in self._seats if seat.observer is not observer)
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event, told: set[tuple[Hashable, Event]] | None = None) -> None:
+        """Hand *event* to each observer; with *told*, to those only that are not in it yet with this event,
+        and note them there."""
         for seat in self._seats:
+            if told is not None:
+                if (seat.key, event) in told:
+                    continue
+                told.add((seat.key, event))
             try:
                 seat.observer(event)
             except Exception:  # an observer's bug must not become the cache's

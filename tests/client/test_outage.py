@@ -125,7 +125,7 @@ async def test_a_client_for_each_call_has_the_burst_and_the_budget_of_one(world:
     world.server.faults.on("get", "v1/configmaps").status(500)
     async with world.server:
         for _ in range(30):
-            async with world.connect(qps=2.0, burst=5, shares_limiter=True) as client:
+            async with world.connect(qps=2.0, burst=5, shares=True) as client:
                 with pytest.raises(KresilientError):
                     await client.get("v1/configmaps", "default/a")
         seconds = asyncio.get_running_loop().time()

@@ -32,11 +32,14 @@ class Gate:
     def __init__(self, *, window: float = 30.0, draw: Callable[[], float] | None = None) -> None:
         self.seen: list[Event] = []
         draw = draw or random.Random(5).random
-        self.outage = Outage("s", observers=Observers(self.seen.append), random=draw, window=window)
+        self.observers = Observers(self.seen.append)
+        self.outage = Outage("s", random=draw)
+        self.outage.join(self.observers)
+        self.window = window
         self.came: list[tuple[float, bool]] = []
 
     async def wait(self, *, at_once: bool = False, renewal: bool = False) -> bool:
-        spread = await self.outage.turn(at_once=at_once, renewal=renewal)
+        spread = await self.outage.turn(None if at_once else self.window, renewal=renewal)
         self.came.append((asyncio.get_running_loop().time(), spread))
         return spread
 
@@ -70,7 +73,6 @@ async def test_one_at_a_time_asks_at_a_growing_jittered_pace() -> None:
     assert len(set(gaps[5:])) > 3
     assert gate.outage.waiting == 100 - len(times)
     await end(*tasks)
-    gate.outage.close()
 
 
 async def test_an_outage_begins_once_and_keeps_its_first_reason() -> None:
@@ -79,7 +81,6 @@ async def test_an_outage_begins_once_and_keeps_its_first_reason() -> None:
     gate.outage.refused(ConnectFailed("another"))
     assert gate.seen == [OutageBegan("s", "connection refused")]
     assert gate.outage.lasts and gate.outage.reason == "connection refused"
-    gate.outage.close()
 
 
 async def test_when_it_is_over_those_who_waited_come_back_spread_over_the_window() -> None:
@@ -153,7 +154,6 @@ async def test_a_probe_that_hangs_does_not_keep_the_others_from_asking() -> None
     await asyncio.sleep(100.0)
     assert len(gate.came) == 3, "none of them has said what came of it"
     await end(*tasks)
-    gate.outage.close()
 
 
 async def test_a_probe_that_nobody_waited_for_is_the_next_ones_who_comes() -> None:
@@ -164,7 +164,6 @@ async def test_a_probe_that_nobody_waited_for_is_the_next_ones_who_comes() -> No
     await asyncio.sleep(0)
     assert gate.came == [(5.0, False)], "one of them, and at once"
     await end(*late)
-    gate.outage.close()
 
 
 async def test_a_probe_due_in_one_outage_is_not_due_in_the_next() -> None:
@@ -177,7 +176,6 @@ async def test_a_probe_due_in_one_outage_is_not_due_in_the_next() -> None:
     await asyncio.sleep(0.7)
     assert gate.came == []
     await end(waiting)
-    gate.outage.close()
 
 
 async def test_a_probe_whose_task_is_cancelled_in_the_very_turn_is_handed_on() -> None:
@@ -188,7 +186,6 @@ async def test_a_probe_whose_task_is_cancelled_in_the_very_turn_is_handed_on() -
     asyncio.get_running_loop().call_at(gate.outage._timer.when(), first.cancel)  # type: ignore[union-attr]
     await asyncio.sleep(2.0)
     assert first.cancelled() and second.done() and len(gate.came) == 1
-    gate.outage.close()
 
 
 async def test_a_renewal_that_waits_is_the_next_probe_and_renewals_take_turns() -> None:
@@ -207,7 +204,6 @@ async def test_a_renewal_that_waits_is_the_next_probe_and_renewals_take_turns() 
     assert order[:6] == [*"ababab"] and len(gate.came) == len(order)
     assert gate.outage.waiting == 3 + 2
     await end(*others, *renewals)
-    gate.outage.close()
 
 
 @pytest.mark.parametrize("came", [100.0, 103.0, 119.0, 200.0])
@@ -223,7 +219,6 @@ async def test_a_renewal_waits_no_longer_than_ten_seconds_after_the_last_probe(c
     await asyncio.sleep(10.0)
     assert waiting.done(), "and so on"
     await end(*others)
-    gate.outage.close()
 
 
 async def test_a_renewal_cancelled_in_the_very_turn_of_its_probe_hands_it_on() -> None:
@@ -234,7 +229,6 @@ async def test_a_renewal_cancelled_in_the_very_turn_of_its_probe_hands_it_on() -
     asyncio.get_running_loop().call_at(gate.outage._timer.when(), renewal.cancel)  # type: ignore[union-attr]
     await asyncio.sleep(2.0)
     assert renewal.cancelled() and other.done() and len(gate.came) == 1
-    gate.outage.close()
 
 
 async def test_a_waiter_cancelled_while_it_waits_or_is_spread_leaves_nothing_behind() -> None:
@@ -250,17 +244,10 @@ async def test_a_waiter_cancelled_while_it_waits_or_is_spread_leaves_nothing_beh
     assert gate.outage.waiting == 0 and gate.came == []
 
 
-async def test_a_closed_gate_begins_no_outage_and_keeps_no_timer() -> None:
-    gate = Gate()
-    gate.outage.close()
-    gate.outage.refused(REFUSED)
-    assert not gate.outage.lasts and gate.outage._timer is None and gate.seen == []
-
-
 @pytest.mark.parametrize("window", [-1.0, float("nan")])
 async def test_a_window_is_no_negative_time(window: float) -> None:
     with pytest.raises(ConfigError, match="spread"):
-        Gate(window=window)
+        Door(ScriptedTransport(), limiter=Limiter(None), observers=Observers(), spread=window)
 
 
 # --- what the door takes for an outage ---
@@ -384,7 +371,7 @@ async def test_a_lease_of_15_s_is_renewed_in_time_once_the_server_is_back(second
 
     async def informer() -> None:
         while True:
-            await one.outage.turn()
+            await one.outage.turn(30.0)
             await asyncio.gather(one.open(GET), return_exceptions=True)
             await asyncio.sleep(1.0)
 
@@ -404,7 +391,7 @@ async def test_a_flapping_server_is_asked_at_the_pace_of_a_backoff() -> None:
 
     async def informer() -> None:
         while True:
-            await one.outage.turn()
+            await one.outage.turn(30.0)
             try:
                 await one.open(GET)
             except ServerUnavailable:
@@ -422,22 +409,21 @@ async def test_a_flapping_server_is_asked_at_the_pace_of_a_backoff() -> None:
 
 
 async def test_a_410_says_that_history_is_lost_only_soon_after_an_outage() -> None:
-    gate = Outage("http://x", observers=Observers(), random=random.Random(1).random)
-    gate.expired()
+    gate = Outage("http://x", random=random.Random(1).random)
+    gate.expired(30.0)
     assert not gate.history_lost
     gate.refused(ConnectFailed("refused"))
     gate.answered()
     await asyncio.sleep(31.0)
-    gate.expired()
+    gate.expired(30.0)
     assert not gate.history_lost
     gate.refused(ConnectFailed("refused"))
     gate.answered()
     await asyncio.sleep(29.0)
-    gate.expired()
+    gate.expired(30.0)
     assert gate.history_lost
     gate.refused(ConnectFailed("refused"))
     assert not gate.history_lost
-    gate.close()
 
 
 @pytest.mark.parametrize("way", ["call", "follow"])

@@ -11,6 +11,7 @@ from kresilient.api.errors import ApiError, FlowTimeout, api_error
 from kresilient.flow import Limiter
 from kresilient.flow.door import Door
 from kresilient.flow.lanes import Lane, admission, lane_of
+from kresilient.flow.levels import Levels
 from kresilient.flow.pressure import Pressure
 from kresilient.observe.events import Event, Observers, PressureChanged
 from kresilient.transport.base import Request
@@ -46,8 +47,12 @@ class Pressed:
 
     def __init__(self, qps: float | None = 20.0, jitter: float = 0.0) -> None:
         self.seen: list[Event] = []
+        self.levels = Levels()
         self.pressure = Pressure(
-            qps=lambda: qps, observers=Observers(self.seen.append), random=lambda: jitter
+            limiter=Limiter(qps),
+            observers=Observers(self.seen.append),
+            random=lambda: jitter,
+            levels=self.levels,
         )
 
     def answer(
@@ -293,7 +298,7 @@ async def test_no_number_of_levels_makes_it_grow() -> None:
     for number in range(1000):
         request = Request("GET", f"/apis/g{number}/v1/x", verb="get", resource=f"g{number}/v1/x")
         one.answer(request, failed(503, retry_after=600))
-    assert len(one.pressure._tight) == len(one.pressure._levels) == 256
+    assert len(one.levels.tight) == 256 and len(one.levels.all()) <= 2 * 256
     first = Request("GET", "/apis/g0/v1/x", verb="get", resource="g0/v1/x")
     assert await one.passes(first) == 0.0, "what is forgotten holds nothing back"
 
@@ -343,7 +348,7 @@ async def test_a_thousand_rejections_of_one_moment_are_a_handful_of_events() -> 
     seen: list[Event] = []
     import random
 
-    pressure = Pressure(qps=lambda: 20.0, observers=Observers(seen.append), random=random.Random(3).random)
+    pressure = Pressure(limiter=Limiter(), observers=Observers(seen.append), random=random.Random(3).random)
     for _ in range(1000):
         pressure.answered(GET, Lane.READ, {}, failed(429, retry_after=10), None)
     assert 2 <= len(seen) <= 20
@@ -406,7 +411,7 @@ async def test_a_level_that_is_well_again_stays_paused_as_long_as_it_was_told() 
         one.answer()
     assert one.rate("lane read") is None
     assert await one.passes(GET) == pytest.approx(239.0)
-    assert one.pressure._tight == {}
+    assert one.levels.tight == {}
 
 
 async def test_a_pause_stops_those_too_who_wait_for_a_place() -> None:

@@ -15,7 +15,7 @@ from .scripted import ScriptedTransport
 
 async def test_clients_with_equal_figures_share_a_limiter_and_others_do_not() -> None:
     clients = [
-        Client(ScriptedTransport(), qps=qps, shares_limiter=shares)
+        Client(ScriptedTransport(), qps=qps, shares=shares)
         for qps, shares in [(5.0, True), (5.0, True), (6.0, True), (5.0, False)]
     ]
     limiters = [(await client.open()).door.limiter for client in clients]
