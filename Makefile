@@ -6,11 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-oldest soak check format bench clean
+.PHONY: help demo test test-oldest soak check format bench outage clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo | test | test-oldest | soak | check | format | bench | clean"
+	@echo "make demo | test | test-oldest | soak | check | format | bench | outage | clean"
 
 # The stamp goes stale with pyproject.toml, so a second run installs nothing. It names the interpreter and the
 # place it was made for: one that is gone, or a clone that was moved, installs anew.
@@ -72,6 +72,10 @@ bench: $(STAMP)
 	@$(BIN)/python -m benchmarks sync
 	@$(BIN)/python -m benchmarks scale
 	@$(BIN)/python -m benchmarks limiter
+
+# The figures of docs/outage.md, and its table; some four minutes of one core. It fails where a promise is missed.
+outage: $(STAMP)
+	@$(BIN)/python -m kresilient.cli simulate outage --nodes 2500 --seed 1 --json docs/outage.json --page docs/outage.md
 
 clean:
 	rm -rf $(VENV) $(OLDEST) demo-report.html demo.json

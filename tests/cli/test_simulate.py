@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import kresilient
+
 from .commands import Command, run, running
 
 
@@ -20,11 +22,44 @@ async def test_it_shows_the_policies_side_by_side_and_writes_what_it_found(tmp_p
     assert ended.code == 0, ended
     assert "12 nodes, 36 informers" in ended.out
     assert ended.out.index("fixed-5s") < ended.out.index("kresilient")
-    found = json.loads(figures.read_text())["policies"]
+    record = json.loads(figures.read_text())
+    assert record["command"] == (
+        "kresilient simulate outage --nodes 12 --seed 4 --limit 60 --policy fixed-5s --policy kresilient"
+    )
+    assert record["version"] == kresilient.__version__
+    found = record["policies"]
     assert [one["policy"] for one in found] == ["fixed-5s", "kresilient"]
     assert found[1]["kills"] == 0 and found[1]["right_after"] <= 90
     assert {"peak_attempts", "steady", "spent", "unevenness", "attempts", "reached"} <= set(found[1])
     assert page.read_text().count("<svg") == 1
+
+
+async def test_the_table_of_a_page_is_replaced_and_the_rest_of_it_left(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- outage -->\nan old table\n<!-- /outage -->\nafter\n")
+    asked = ("simulate", "outage", "--nodes", "5", "--policy", "kresilient", "--page", str(page))
+    assert (await run(*asked)).code == 0
+    text = page.read_text()
+    assert text.startswith("before\n<!-- outage -->\n5 nodes, 15 informers")
+    assert text.endswith("\n<!-- /outage -->\nafter\n")
+    assert "| kresilient | " in text and "kept: no further kill (0)" in text and "an old table" not in text
+    assert (await run(*asked)).code == 0
+    assert page.read_text() == text
+
+
+@pytest.mark.parametrize("text", [None, "no place", "<!-- /outage --> the wrong way round <!-- outage -->"])
+async def test_a_page_without_a_place_for_the_table_is_said_before_the_work(
+    tmp_path: Path, text: str | None
+) -> None:
+    page = tmp_path / "page.md"
+    if text is not None:
+        page.write_text(text)
+    ended = await run("simulate", "outage", "--page", str(page))
+    assert ended.code == 1
+    assert (
+        "cannot be read" if text is None else "has no place for the table: write <!-- outage -->"
+    ) in ended.err
+    assert text is None or page.read_text() == text
 
 
 async def test_the_table_of_the_docs_is_markdown_and_the_same_for_a_seed() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import signal
 import sys
 from pathlib import Path
@@ -66,6 +65,13 @@ def add_command(commands: Any) -> None:
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure to this file")
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a page with charts to this file")
+    parser.add_argument(
+        "--page",
+        type=Path,
+        metavar="FILE",
+        help="put table and promises into this Markdown page, between its comments `<!-- outage -->` and"
+        " `<!-- /outage -->`",
+    )
     parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
     parser.set_defaults(run=_run)
 
@@ -81,6 +87,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     from ...testing.simulation import POLICIES, OutageOptions, goals
     from .progress import Shown
+    from .record import as_json, check_page, put_into_page
     from .runs import run_policies
     from .table import markdown, table, title
 
@@ -88,14 +95,17 @@ def _run(arguments: argparse.Namespace) -> int:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, told)  # so that the processes of the policies end too
+    if arguments.page is not None:
+        check_page(arguments.page)
     chosen = arguments.policy or [policy.name for policy in POLICIES]
     names = list(dict.fromkeys(chosen))
     options = OutageOptions(nodes=arguments.nodes, seed=arguments.seed, limit=arguments.limit)
     with Shown(Console(stderr=True), names) as shown:
         measures = run_policies(names, options, shown)
     if arguments.json is not None:
-        figures = {"policies": [one.to_json() for one in measures]}
-        arguments.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        arguments.json.write_text(as_json(_command(arguments), measures), encoding="utf-8")
+    if arguments.page is not None:
+        put_into_page(measures, arguments.page)
     if arguments.markdown:
         sys.stdout.write(markdown(measures))
     else:
@@ -111,5 +121,14 @@ def _run(arguments: argparse.Namespace) -> int:
         print(f"charts: {arguments.report}", file=sys.stderr)
     promises = goals(measures)
     for goal in promises:
-        print(f"{'kept' if goal.kept else 'MISSED'}: {goal.promise} ({goal.found})", file=sys.stderr)
+        print(goal, file=sys.stderr)
     return 0 if all(goal.kept for goal in promises) else 1
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """The command that gives the same figures again."""
+    policies = "".join(f" --policy {name}" for name in arguments.policy or ())
+    return (
+        f"kresilient simulate outage --nodes {arguments.nodes} --seed {arguments.seed}"
+        f" --limit {arguments.limit:g}{policies}"
+    )

@@ -10,7 +10,7 @@ from ...testing.simulation import Measures
 if TYPE_CHECKING:
     from rich.table import Table
 
-__all__ = ["HEAD", "markdown", "rows", "table", "title"]
+__all__ = ["HEAD", "markdown", "rows", "table", "title", "with_leases"]
 
 HEAD: Final = (
     "policy",
@@ -70,3 +70,20 @@ def markdown(measures: Sequence[Measures]) -> str:
     lines = [f"| {' | '.join(HEAD)} |", f"|---|{'---:|' * (len(HEAD) - 1)}"]
     lines += [f"| {' | '.join(row)} |" for row in rows(measures)]
     return f"{title(measures)}\n\n" + "\n".join(lines) + "\n"
+
+
+def with_leases(measures: Sequence[Measures]) -> str:
+    """What was sent in all, renewals of leases included, where every cache came to be right: a sentence, or
+    nothing."""
+    sent = [
+        f"{one.policy} sends {one.spent_in_all:,} requests in {len(one.attempts) - one.lead} s, at most "
+        f"{one.peak_reached:,} in a second at the live server"
+        for one in measures
+        if one.right_after is not None
+    ]
+    if not sent:
+        return ""
+    return (
+        f"With renewals of leases, {measures[0].steady:,.0f} a second of which are due in any case: "
+        f"{'; '.join(sent)}."
+    )

@@ -26,6 +26,9 @@ class Goal:
     found: str
     kept: bool
 
+    def __str__(self) -> str:
+        return f"{'kept' if self.kept else 'MISSED'}: {self.promise} ({self.found})"
+
 
 def goals(measures: Sequence[Measures]) -> list[Goal]:
     """The promises that *measures* can judge: none without this library's own run."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final, Self
 
 __all__ = ["Measures", "Timeline"]
 
@@ -114,3 +115,9 @@ class Measures:
         """Every figure, as plain data."""
         made = {"unevenness": self.unevenness, "unevenness_in_all": self.unevenness_in_all}
         return {**asdict(self), **{name: round(value, 3) for name, value in made.items()}}
+
+    @classmethod
+    def from_json(cls, figures: Mapping[str, Any]) -> Self:
+        """The measures that `to_json` made *figures* of."""
+        known = {one.name for one in fields(cls)}  # the others are derived
+        return cls(**{name: value for name, value in figures.items() if name in known})
