@@ -360,6 +360,33 @@ async def test_handlers_that_never_wait_let_others_have_their_turn() -> None:
     assert len(set(seen)) >= 6
 
 
+async def test_a_handler_that_reads_the_cache_sees_at_least_what_it_was_told_of(world: World) -> None:
+    server, maps = world.server, "v1/configmaps"
+    for name in ("gone", "changed"):
+        server.create(maps, {"metadata": {"name": name, "namespace": "default"}})
+    async with world.client.informer(maps) as informer:
+        await informer.synced(30)
+        told: list[tuple[Source, EventType, bool]] = []
+
+        def read(event: Event[KubeObject]) -> None:
+            told.append((event.source, event.type, informer.get(event.key) == event.new))
+
+        await informer.add_handler(on_event=read).synced(30)
+        for source in (Source.WATCH, Source.RELIST):
+            told.clear()
+            if source is Source.RELIST:
+                await server.kill()
+            server.patch(maps, "default/changed", {"data": {"by": source}})
+            server.delete(maps, "default/gone")
+            server.create(maps, {"metadata": {"name": f"new-{source}", "namespace": "default"}})
+            if source is Source.RELIST:
+                await server.restart(history=False)
+            await world.until(lambda: len(told) == 3, 600)
+            assert sorted(told) == [(source, kind, True) for kind in sorted(EventType)]
+            server.create(maps, {"metadata": {"name": "gone", "namespace": "default"}})
+            await world.until(lambda: len(told) == 4)
+
+
 # --- a slow one ---
 
 
