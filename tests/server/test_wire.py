@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from random import Random
@@ -115,6 +116,27 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_leaves_nothing_bus
 async def test_a_path_with_an_empty_part_is_none(server: FakeApiServer, path: str) -> None:
     found = await said(server, head(f"GET {path} HTTP/1.1", Connection="close"))
     assert found == (404, b"404 page not found\n")
+
+
+async def test_what_was_sent_before_a_reset_arrives_however_slowly_it_is_read(server: FakeApiServer) -> None:
+    for number in range(60):
+        server.create("v1/configmaps", {"metadata": {"name": f"c{number}"}, "data": {"k": "x" * 3_000}})
+    server.faults.next("list").reset(after_bytes=150_000)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.setblocking(False)
+        loop, received = asyncio.get_running_loop(), 0
+        await loop.sock_connect(client, ("127.0.0.1", server.port))
+        await loop.sock_sendall(client, head("GET /version HTTP/1.1"))
+        assert await loop.sock_recv(client, 65536)
+        assert server._web is not None
+        (transport,) = server._web._open.values()  # nothing of what follows fits into the kernel
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        await loop.sock_sendall(client, head(f"GET {CONFIGMAPS} HTTP/1.1"))
+        with pytest.raises(ConnectionResetError):
+            while piece := await loop.sock_recv(client, 65536):
+                received += len(piece)
+    assert received > 150_000
 
 
 METHODS = (

@@ -82,9 +82,10 @@ async def _stream(
 async def _flushed(request: web.BaseRequest) -> None:
     """Wait until what was written has gone out: a reset drops what is still in the buffer."""
     transport = request.transport
-    # A transport tells its own protocol alone when its buffer runs empty, and that one is aiohttp's.
-    while transport is not None and not transport.is_closing() and transport.get_write_buffer_size():  # noqa: ASYNC110
-        await asyncio.sleep(0.001)
+    if transport is not None and not transport.is_closing():
+        transport.set_write_buffer_limits(0)  # from now on writing is paused until nothing is left
+        with contextlib.suppress(ConnectionError):  # reset by the other side
+            await request.writer.drain()
 
 
 def closing(status: int, body: bytes = b"", headers: Mapping[str, str] | None = None) -> web.Response:
