@@ -51,3 +51,12 @@ async def test_an_openapi_v2_document_has_the_schema_of_a_kind(api: Api) -> None
         for one in schema.get("x-kubernetes-group-version-kind", ())
     }
     assert {("", "v1", "ConfigMap"), ("apps", "v1", "Deployment")} <= kinds
+
+
+async def test_an_openapi_v2_document_is_there_in_protobuf(api: Api) -> None:
+    """Source: k8s.io/kube-openapi/pkg/handler/handler.go"""
+    asked = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+    answer = await api.get("/openapi/v2", accept=asked)
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == asked.replace("@", ".")
+    assert answer.data.startswith(b"\n\x032.0")

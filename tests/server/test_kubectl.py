@@ -261,6 +261,45 @@ async def test_explain_shows_fields_types_and_texts(kubectl: Kubectl, server: Fa
     assert " containerPort\t<integer> -required-\n" in shown
 
 
+async def test_explain_reads_version_2_of_openapi_in_protobuf(
+    kubectl: Kubectl, server: FakeApiServer
+) -> None:
+    schema = {
+        "type": "object",
+        "properties": {
+            "spec": {
+                "type": "object",
+                "required": ["size"],
+                "properties": {
+                    "size": {"type": "integer", "minimum": 0, "maximum": 9, "multipleOf": 3, "default": 3},
+                    "name": {
+                        "type": "string",
+                        "description": "what it is called " * 20,
+                        "pattern": "^[a-z]+$",
+                        "maxLength": 5_000,
+                        "enum": ["a", "b"],
+                        "externalDocs": {"url": "https://example.com"},
+                    },
+                    "parts": {"type": "array", "maxItems": 3, "items": {"type": "string"}, "example": ["a"]},
+                    "by": {"type": "object", "additionalProperties": {"type": "boolean"}},
+                    "free": {"type": "object", "additionalProperties": True},
+                    "either": {"x-kubernetes-int-or-string": True},
+                },
+            }
+        },
+    }
+    definition = json.loads(json.dumps(WIDGETS))
+    definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = schema
+    server.create(CRDS, definition)
+    shown = await kubectl("explain", "widgets.spec", "--output=plaintext-openapiv2")
+    assert "what it is called what it is called" in shown
+    types = {"by": "map[string]boolean", "parts": "[]string", "size": "integer"}
+    for name, kind in types.items():
+        assert re.search(rf"{name}\s+<{re.escape(kind)}>", shown), shown
+    assert re.search(r"size\s+<integer> -required-", shown)
+    assert "nodeName" in await kubectl("explain", "pods.spec", "--output=plaintext-openapiv2")
+
+
 async def test_explain_knows_custom_resources(kubectl: Kubectl, server: FakeApiServer) -> None:
     define_widgets(server)
     shown = await kubectl("explain", "widgets.spec")

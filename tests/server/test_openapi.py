@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from kresilient.testing.server import MemoryApiServer
 from kresilient.testing.server.openapi import documentation
+from kresilient.testing.server.requests import Call
 
 from .asked import asked
 
@@ -96,11 +97,47 @@ async def test_an_old_hash_leads_to_the_current_document(server: MemoryApiServer
     assert answer.headers["Location"] == current
 
 
-@pytest.mark.parametrize("path", ["/openapi/v3", "/openapi/v3/api/v1", "/openapi/v2"])
-async def test_a_document_in_protobuf_is_refused(path: str, server: MemoryApiServer) -> None:
-    proto = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+@pytest.mark.parametrize("path", ["/openapi/v3", "/openapi/v3/api/v1"])
+async def test_a_document_of_version_3_in_protobuf_is_refused(path: str, server: MemoryApiServer) -> None:
+    proto = "application/com.github.proto-openapi.spec.v3@v1.0+protobuf"
     assert (await asked(server, path, accept=proto)).status == 406
     assert (await asked(server, path, accept=f"{proto}, application/json")).status == 200
+
+
+@pytest.mark.parametrize("name", ["v2@v1.0", "v2.v1.0"])
+async def test_version_2_is_there_in_protobuf(name: str, server: MemoryApiServer) -> None:
+    define(server)
+    document = (await asked(server, "/openapi/v2")).json
+    proto = f"application/com.github.proto-openapi.spec.{name}+protobuf"
+    reply = await server.exchange(Call("GET", "/openapi/v2", {}, {"accept": proto}))
+    data = b"".join([piece async for piece in reply.chunks])
+    reply.finish()
+    assert reply.status == 200
+    assert reply.headers["Content-Type"] == "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+    message = fields(data)
+    assert message[1] == [b"2.0"]
+    for name, number, pairs in (("paths", 8, 2), ("definitions", 9, 1)):
+        (held,) = message[number]
+        assert [fields(pair)[1][0].decode() for pair in fields(held)[pairs]] == list(document[name])
+
+
+def fields(data: bytes) -> dict[int, list[bytes]]:
+    """The values of each field of a message that holds nothing but messages and texts."""
+    found: dict[int, list[bytes]] = {}
+
+    def varint() -> int:
+        nonlocal data
+        size = next(place for place, byte in enumerate(data) if byte < 0x80) + 1
+        value = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(data[:size]))
+        data = data[size:]
+        return value
+
+    while data:
+        tag, size = varint(), varint()
+        assert tag & 7 == 2
+        found.setdefault(tag >> 3, []).append(data[:size])
+        data = data[size:]
+    return found
 
 
 async def test_no_document_is_served_where_nothing_is(server: MemoryApiServer) -> None:

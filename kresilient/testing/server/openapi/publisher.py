@@ -14,14 +14,24 @@ from ..kinds import ApiResource, Registry
 from ..statuses import unknown_path
 from ..wire import encode
 from .dialect import V2, V3, Dialect, Schema
+from .gnostic import ASKED_FOR, MEDIA_TYPE, in_protobuf
 from .operations import operations
 from .schemas import Schemas
 
 __all__ = ["OpenApi"]
 
+_JSON: Final = "application/json"
 _TITLE: Final = "Kubernetes"
 _YEAR: Final = 365 * 24 * 3600.0
 _VARY: Final = (("Vary", "Accept"),)
+
+
+def _json(document: Schema) -> Document:
+    return Document.json(document, headers=_VARY)
+
+
+def _protobuf(document: Schema) -> Document:
+    return Document(in_protobuf(document), MEDIA_TYPE, headers=_VARY)
 
 
 class OpenApi:
@@ -35,7 +45,7 @@ class OpenApi:
 
     def root(self, accept: str) -> Document:
         """`/openapi/v3`: where the document of each group and version is, by a path with its hash."""
-        acceptable(accept, "application/json")
+        acceptable(accept, _JSON)
         paths = {}
         for group, versions in self._registry.groups().items():
             for version in versions:
@@ -50,7 +60,7 @@ class OpenApi:
         Raises `Refused`: 404 where nothing is served there, 406 where *accept* has no JSON.
         """
         resources = self._resources(group, version)
-        acceptable(accept, "application/json")
+        acceptable(accept, _JSON)
         current = self._tag(group, version)
         place = f"apis/{group}/{version}" if group else f"api/{version}"
         if tag and tag != current:
@@ -62,9 +72,10 @@ class OpenApi:
         return Document(found.body, etag=f'"{current}"', headers=(*_VARY, *lasting))
 
     def version_2(self, accept: str) -> Document:
-        """`/openapi/v2`: one document for all, in JSON alone. Raises `Refused` (406)."""
-        acceptable(accept, "application/json")
-        return self._kept((), tuple(self._registry), V2)
+        """`/openapi/v2`: one document for all, in JSON or in protobuf. Raises `Refused` (406)."""
+        if acceptable(accept, _JSON, *ASKED_FOR) == _JSON:
+            return self._kept((), tuple(self._registry), V2)
+        return self._kept(("protobuf",), tuple(self._registry), V2, _protobuf)
 
     def _resources(self, group: str, version: str) -> tuple[ApiResource, ...]:
         found = tuple(self._registry.of(group, version))
@@ -73,15 +84,19 @@ class OpenApi:
         return found
 
     def _kept(
-        self, place: tuple[str, ...], resources: tuple[ApiResource, ...], kind: type[Dialect]
+        self,
+        place: tuple[str, ...],
+        resources: tuple[ApiResource, ...],
+        kind: type[Dialect],
+        write: Callable[[Schema], Document] = _json,
     ) -> Document:
         if not any(one.custom for one in resources):
-            return _builtin(kind, resources)
+            return _builtin(kind, resources, write)
         if self._revision != self._registry.revision:
             self._revision = self._registry.revision
             self._made.clear()
         if place not in self._made:
-            self._made[place] = _document(kind, resources)
+            self._made[place] = _document(kind, resources, write)
         return self._made[place]
 
     def _tag(self, group: str, version: str) -> str:
@@ -94,12 +109,16 @@ class OpenApi:
 
 
 @cache
-def _builtin(kind: type[Dialect], resources: tuple[ApiResource, ...]) -> Document:
+def _builtin(
+    kind: type[Dialect], resources: tuple[ApiResource, ...], write: Callable[[Schema], Document]
+) -> Document:
     """The document of built-in resources: the same for every server of a process."""
-    return _document(kind, resources)
+    return _document(kind, resources, write)
 
 
-def _document(kind: type[Dialect], resources: Sequence[ApiResource]) -> Document:
+def _document(
+    kind: type[Dialect], resources: Sequence[ApiResource], write: Callable[[Schema], Document]
+) -> Document:
     dialect = kind()
     groups = {one.group.partition(".")[0] or "core": one.group for one in resources}
     schemas = Schemas(dialect, {"autoscaling": "autoscaling", "policy": "policy", **_SHARED, **groups})
@@ -108,7 +127,7 @@ def _document(kind: type[Dialect], resources: Sequence[ApiResource]) -> Document
         paths |= operations(one, dialect, schemas)
     made = dict(sorted(schemas.made.items()))
     shown = dialect.document(_TITLE, VERSION["gitVersion"], dict(sorted(paths.items())), made)
-    return Document.json(shown, headers=_VARY).tagged()
+    return write(shown).tagged()
 
 
 _SHARED: Final = {"authentication": "authentication.k8s.io"}
