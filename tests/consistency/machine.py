@@ -29,6 +29,7 @@ handlers = st.sampled_from(
         {"seconds": 40.0, "max_backlog": 2},
         {"seconds": 2.0, "max_backlog": 3, "concurrency": 3},
         {"seconds": 0.0, "max_backlog": 1, "concurrency": 2, "raises": True},
+        {"seconds": 3.0, "max_backlog": 2, "pulled": True},
     ]
 )
 FAULTS: Final = {
@@ -140,7 +141,7 @@ class Machine(RuleBasedStateMachine):
         elif answer == "unsent":
             faults.next(verb, resource).reset()
         late = 3.0 if answer == "late" else 0.0
-        self.run(self.world.write(f"{verb} {resource} {key}", call, late=late, wait=wait, dry=dry))
+        self.run(self.world.write(f"{verb} {resource} {key}", resource, call, late=late, wait=wait, dry=dry))
 
     @rule(
         track=tracks,
@@ -172,7 +173,7 @@ class Machine(RuleBasedStateMachine):
             self.world.truth(track),
             relabelled(label, self.next_tick()),
         )
-        if truth is None:
+        if truth is None or truth.spoilt:
             return
         if how.startswith("update"):
             data = {**truth.data, "metadata": {**truth.data["metadata"], **change["metadata"]}}
@@ -248,34 +249,50 @@ class Machine(RuleBasedStateMachine):
     @rule(track=tracks, label=labels, node=st.sampled_from(["", "n1"]), held=st.booleans())
     def they_write(self, track: tuple[str, str], label: str, node: str, held: bool) -> None:
         resource, key = track
-        server, tick = self.world.server, self.next_tick()
-        if self.world.truth(track) is None:
+        server, tick, truth = self.world.server, self.next_tick(), self.world.truth(track)
+        if truth is None:
             made = manifest(resource, key, label=label, node=node, held=held)
             self.do(self.world.foreign, f"create {key}", lambda: server.create(resource, made))
-        else:
+        elif not truth.spoilt:
             change = relabelled(label, tick)
             self.do(self.world.foreign, f"patch {key}", lambda: server.patch(resource, key, change))
 
+    @rule(track=tracks)
+    def they_spoil(self, track: tuple[str, str]) -> None:
+        if self.world.truth(track) is not None:
+            self.do(self.world.foreign, f"spoil {track[1]}", lambda: self.world.spoil(track))
+
     @rule(key=st.sampled_from(KEYS[PODS]), phase=st.sampled_from(["Running", "Pending"]))
     def they_write_the_status(self, key: str, phase: str) -> None:
-        if self.world.truth((PODS, key)) is not None:
+        truth = self.world.truth((PODS, key))
+        if truth is not None and not truth.spoilt:
             change = {"status": {"phase": phase}}
             self.do(self.world.foreign, f"patch {key}", lambda: self.world.server.patch(PODS, key, change))
 
     @rule(track=tracks, grace=st.sampled_from([None, 0]), freed=st.booleans(), label=st.none() | labels)
     def they_delete(self, track: tuple[str, str], grace: int | None, freed: bool, label: str | None) -> None:
         """And perhaps make another of the same name at once."""
-        resource, key = track
-        server = self.world.server
-        if self.world.truth(track) is None:
+        self.do(self.deleted, track, grace, freed, label)
+
+    def deleted(self, track: tuple[str, str], grace: int | None, freed: bool, label: str | None) -> None:
+        (resource, key), world = track, self.world
+        if world.truth(track) is None:
             return
-        self.do(self.world.foreign, f"delete {key}", lambda: server.delete(resource, key, grace=grace))
-        if freed and self.world.truth(track) is not None:
+        world.foreign(f"delete {key}", lambda: world.server.delete(resource, key, grace=grace))
+        if freed and world.truth(track) is not None:
             free = {"metadata": {"finalizers": None}}
-            self.do(self.world.foreign, f"free {key}", lambda: server.patch(resource, key, free))
-        if label is not None and self.world.truth(track) is None:
+            world.foreign(f"free {key}", lambda: world.server.patch(resource, key, free))
+        if label is not None and world.truth(track) is None:
             made = manifest(resource, key, label=label)
-            self.do(self.world.foreign, f"create {key} again", lambda: server.create(resource, made))
+            world.foreign(f"create {key} again", lambda: world.server.create(resource, made))
+
+    @rule(gone=st.lists(tracks, min_size=1, max_size=3, unique=True), label=st.none() | labels)
+    def they_delete_while_nobody_can_watch(self, gone: list[tuple[str, str]], label: str | None) -> None:
+        def act() -> None:
+            for track in gone:
+                self.deleted(track, 0, True, label)
+
+        self.run(self.world.while_it_is_away(act))
 
     # --- faults, and time ---
 

@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Self
 
+from kresilient.api.errors import ConnectionLost
 from kresilient.testing.server import MemoryApiServer
 from kresilient.transport.base import Request, Response
 
@@ -21,7 +22,12 @@ class Network:
     def __init__(self, server: MemoryApiServer) -> None:
         self._transport = server.transport()
         self.watches, self.lists = asyncio.Event(), asyncio.Event()
+        self._lost = 0
         self.open()
+
+    def answers_are_lost(self) -> None:
+        """Those to writes that are on their way now: the server is another one."""
+        self._lost += 1
 
     def open(self) -> None:
         self.watches.set()
@@ -35,8 +41,11 @@ class Network:
         response = await self._transport.send(request)
         if request.verb in ("watch", "list"):
             return Held(response, self.watches if request.verb == "watch" else self.lists)
+        lost = self._lost
         try:
             await asyncio.sleep(ANSWERED_LATE.get())
+            if self._lost != lost:
+                raise ConnectionLost(f"{request.what}: the server reset the connection")
         except BaseException:
             await response.close()
             raise

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
+from kresilient.api.errors import PoisonObject
 from kresilient.api.resources import split_key
 from kresilient.cache.events import Event, EventType
 from kresilient.cache.informer import Informer
 from kresilient.cache.reflector import Reflector
+from kresilient.cache.subscription import EventStream, Subscription
 
 from .scopes import Scope, by_label, shown
 from .timeline import Positions, Timeline, Truth
+
+SPOILT: Final = object()
+"""What is shown of an object that does not decode."""
 
 
 class Reader:
@@ -67,20 +72,26 @@ class Reader:
         self.notice_rewinds()
         if not self.informer.has_synced or self.reflector_of(key) is None:
             return
-        state, before = shown(self.informer.get(key)), self.positions[key]
-        reached = self.timeline.advance(self._track(key), before, lambda truth: self._fits(truth, state))
+        state, before = self._state(key), self.positions[key]
+        reached = self.timeline.advance(self._track(key), before, lambda truth: self.fits(truth, state))
         assert reached, (
-            f"{self.scope.name} shows {brief(state)} of {key} after it was at {before}; "
+            f"{self.scope.name} shows {_brief(state)} of {key} after it was at {before}; "
             f"it happened: {self.timeline.told(self._track(key))}"
         )
         self.positions[key] = reached
 
-    def owes(self, key: str, epoch: int, version: int) -> None:
-        """An own write was acknowledged: *key* must not show less than *version* from now on."""
-        reflector = self.reflector_of(key)
-        if reflector is None:
+    def owes(self, key: str, version: int) -> None:
+        """An own write was acknowledged: *key* must not show less than *version* from now on.
+
+        But where the cache stands at a version that the server, which went back, has not reached again: it
+        has to notice that first.
+        """
+        reflector, now = self.reflector_of(key), self.timeline.now
+        if reflector is None or (
+            reflector.store.synced and int(reflector.store.version) > self.timeline.version
+        ):
             return
-        self.positions[key] = {epoch: max(version, self.positions[key].get(epoch, 0))}
+        self.positions[key] = {now: max(version, self.positions[key].get(now, 0))}
 
     def told(self, key: str, positions: Positions) -> None:
         """A handler was told of *key*: the cache must be as far already."""
@@ -118,15 +129,30 @@ class Reader:
         return {
             key: kept
             for key in self.scope.keys
-            if (kept := self.scope.expected(self.timeline.held(self._track(key)))) is not None
-            and self.reflector_of(key) is not None
+            if self.reflector_of(key) is not None
+            and not self.is_spoilt(key)
+            and (kept := self.scope.expected(self.timeline.held(self._track(key)))) is not None
         }
+
+    def is_spoilt(self, key: str) -> bool:
+        """Whether the server holds an object of *key* that does not decode."""
+        truth = self.timeline.held(self._track(key))
+        return truth is not None and truth.spoilt
 
     def _track(self, key: str) -> tuple[str, str]:
         return self.scope.plural, key
 
-    def _fits(self, truth: Truth | None, state: Any) -> bool:
-        return bool(self.scope.expected(truth) == state)
+    def _state(self, key: str) -> Any:
+        try:
+            return shown(self.informer.get(key))
+        except PoisonObject:
+            return SPOILT
+
+    def fits(self, truth: Truth | None, state: Any) -> bool:
+        """Whether it may show *state* where the server holds *truth*."""
+        if truth is not None and truth.spoilt:  # who knows whether its selector would have it?
+            return state is SPOILT or (state is None and self.scope.selective)
+        return state is not SPOILT and bool(self.scope.expected(truth) == state)
 
     def _check_order(self) -> None:
         informer, name = self.informer, self.scope.name
@@ -136,7 +162,8 @@ class Reader:
         assert len(informer) == len(keys), f"{name} has {len(informer)} objects and lists {len(keys)}"
         assert all(key in informer for key in keys)
         for obj in listed:
-            assert shown(informer.get(obj.key)) == shown(obj), f"{name} gets and lists another {obj.key}"
+            state = self._state(obj.key)
+            assert state is SPOILT or state == shown(obj), f"{name} gets and lists another {obj.key}"
         for place in self._shared.options.namespaces or {key.partition("/")[0] for key in self.scope.keys}:
             there = [key for key in keys if key.startswith(f"{place}/")]
             assert informer.keys(namespace=place) == there
@@ -168,6 +195,7 @@ class Handler:
         seconds: that it needs for each event.
         max_backlog, concurrency: of its subscription.
         raises: every third event, after it has taken note of it.
+        pulled: it pulls from `events()`.
     """
 
     def __init__(
@@ -179,6 +207,7 @@ class Handler:
         max_backlog: int = 1000,
         concurrency: int = 1,
         raises: bool = False,
+        pulled: bool = False,
     ) -> None:
         self.reader = reader
         self.name = f"handler {number} of {reader.scope.name}"
@@ -190,9 +219,19 @@ class Handler:
         self._running: set[str] = set()
         self._count = 0
         self.wrong: AssertionError | None = None
-        self.subscription = reader.informer.add_handler(
-            on_event=self._take, max_backlog=max_backlog, concurrency=concurrency
-        )
+        self._feed: EventStream[Any] | Subscription[Any]
+        self.pulling: asyncio.Task[None] | None = None
+        if pulled:
+            self._feed = reader.informer.events(max_backlog=max_backlog)
+            self.pulling = asyncio.create_task(self._pull(self._feed))
+        else:
+            self._feed = reader.informer.add_handler(
+                on_event=self._take, max_backlog=max_backlog, concurrency=concurrency
+            )
+
+    async def _pull(self, events: EventStream[Any]) -> None:
+        async for event in events:
+            await self._take(event)
 
     async def _take(self, event: Event[Any]) -> None:
         try:
@@ -214,8 +253,8 @@ class Handler:
         reader, key = self.reader, event.key
         reader.notice_rewinds()
         old, state, last = shown(event.old), shown(event.object), self.fold.get(key)
-        what = f"{self.name}: {event.type} {key} from {brief(old)} to {brief(state)} ({event.source})"
-        assert old == last, f"{what}, after it saw {brief(last)}"
+        what = f"{self.name}: {event.type} {key} from {_brief(old)} to {_brief(state)} ({event.source})"
+        assert old == last, f"{what}, after it saw {_brief(last)}"
         if event.type is EventType.ADDED:
             assert last is None, what
         else:
@@ -228,9 +267,7 @@ class Handler:
             assert state != last, f"{what}: it has seen that already"
             self.fold[key] = state
         before, track = self.positions[key], (reader.scope.plural, key)
-        reached = reader.timeline.advance(
-            track, before, lambda truth: bool(reader.scope.expected(truth) == state)
-        )
+        reached = reader.timeline.advance(track, before, lambda truth: reader.fits(truth, state))
         assert reached, f"{what}, after it was at {before}; it happened: {reader.timeline.told(track)}"
         self.positions[key] = reached
         reader.told(key, reached)
@@ -246,22 +283,22 @@ class Handler:
                 return
             await asyncio.sleep(0)
         raise AssertionError(
-            f"{self.name} was told of all, and knows {briefly(self.fold)}; "
-            f"the cache holds {briefly(self.reader.holds())}"
+            f"{self.name} was told of all, and knows {_briefly(self.fold)}; "
+            f"the cache holds {_briefly(self.reader.holds())}"
         )
 
     @property
     def busy(self) -> bool:
-        return bool(self.subscription.pending or self._running)
+        return bool(self._feed.pending or self._running)
 
 
-def brief(state: Any) -> str:
-    if state is None:
-        return "nothing"
+def _brief(state: Any) -> str:
+    if state is None or state is SPOILT:
+        return "nothing" if state is None else "something spoilt"
     meta = state["metadata"]
     labels = f" {meta['labels']}" if meta.get("labels") else ""
     return f"{meta['uid'][:4]}@{meta['resourceVersion']}{labels}"
 
 
-def briefly(states: dict[str, Any]) -> str:
-    return "{" + ", ".join(f"{key}: {brief(state)}" for key, state in states.items()) + "}"
+def _briefly(states: dict[str, Any]) -> str:
+    return "{" + ", ".join(f"{key}: {_brief(state)}" for key, state in states.items()) + "}"

@@ -14,9 +14,8 @@ from kresilient.api.views import View
 
 from .timeline import Truth
 
-NAMESPACES = ("a", "b")
 PODS, MAPS = "v1/pods", "v1/configmaps"
-KEYS = {resource: [f"{where}/{name}" for where in NAMESPACES for name in "xy"] for resource in (PODS, MAPS)}
+KEYS = {PODS: ["a/x", "a/y", "b/x"], MAPS: ["a/x", "b/x"]}
 
 
 class Spec(msgspec.Struct, rename="camel"):
@@ -50,6 +49,10 @@ class Scope:
     @property
     def plural(self) -> str:
         return PODS if self.resource is PodView else str(self.resource)
+
+    @property
+    def selective(self) -> bool:
+        return bool(self.options.keys() & {"label_selector", "field_selector"})
 
     @property
     def keys(self) -> list[str]:

@@ -20,14 +20,18 @@ Positions = dict[int, int]
 
 @dataclass(eq=False)
 class Truth:
-    """One state of one object; `kept` is what is expected of it in each cache."""
+    """One state of one object; `kept` is what is expected of it in each cache. *spoilt* is one that does not
+    decode, and has no *data*."""
 
     uid: str
     version: int
     data: Mapping[str, Any]
+    spoilt: bool = False
     kept: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
+        if self.spoilt:
+            return "spoilt"
         return f"{self.uid[:4]}@{self.version} {self.data['metadata'].get('labels') or ''}".strip()
 
 
@@ -42,6 +46,7 @@ class Timeline:
 
     def __init__(self) -> None:
         self.epochs = [Epoch(0)]
+        self.version = 0
 
     @property
     def now(self) -> int:
@@ -49,6 +54,7 @@ class Timeline:
         return len(self.epochs) - 1
 
     def record(self, track: Track, version: int, truth: Truth | None) -> None:
+        self.version = version
         self.epochs[-1].tracks.setdefault(track, []).append((version, truth))
 
     def rewind(self, version: int) -> None:
@@ -58,11 +64,17 @@ class Timeline:
             for track, changes in self.epochs[-1].tracks.items()
         }
         self.epochs.append(Epoch(version, kept))
+        self.version = version
 
     def held(self, track: Track) -> Truth | None:
         """What the server holds now."""
         changes = self.epochs[-1].tracks.get(track)
         return changes[-1][1] if changes else None
+
+    def before(self, track: Track, version: int) -> Truth | None:
+        """What it held just before *version* of the epoch that runs."""
+        earlier = [truth for at, truth in self.epochs[-1].tracks.get(track, []) if at < version]
+        return earlier[-1] if earlier else None
 
     def advance(self, track: Track, positions: Positions, fits: Callable[[Truth | None], bool]) -> Positions:
         """Where a reader can be that was at *positions* and now shows what *fits*; empty where nowhere."""

@@ -26,6 +26,9 @@ _APART = 1_000
 """Versions that other resources are given after a backup: so an older one is told from those given again."""
 
 
+WRITTEN_THROUGH = False
+
+
 @dataclass
 class Commits:
     """What one write of the client made the server store: `(track, version, None where it is gone)`."""
@@ -57,7 +60,7 @@ class World:
         self.readers: list[Reader] = []
         self.backup: int | None = None
         self._snapshot = ""
-        self._rewound = 0
+        self._rewound = self._stopped_rewinds = 0
         self._log = log
         self._tasks: set[asyncio.Task[None]] = set()
         self._wrong: BaseException | None = None
@@ -83,7 +86,11 @@ class World:
     async def stop(self, reader: Reader) -> None:
         self.readers.remove(reader)
         await reader.informer.close()
+        reader.notice_rewinds()
+        self._stopped_rewinds += reader.rewinds
         for handler in reader.handlers:
+            if handler.pulling is not None:
+                await handler.pulling
             await handler.check()
 
     # --- own writes ---
@@ -91,6 +98,7 @@ class World:
     async def write(
         self,
         what: str,
+        plural: str,
         call: Callable[[], Awaitable[KubeObject | None]],
         *,
         late: float = 0.0,
@@ -98,13 +106,19 @@ class World:
         wait: bool = True,
     ) -> None:
         """Make an own write, whose answer takes *late* seconds; *wait* for it, or let it run beside."""
-        task = asyncio.get_running_loop().create_task(self._write(what, call, late=late, dry=dry))
+        task = asyncio.get_running_loop().create_task(self._write(what, plural, call, late=late, dry=dry))
         self._beside(task)
         if wait:
             await asyncio.wait([task])
 
     async def _write(
-        self, what: str, call: Callable[[], Awaitable[KubeObject | None]], *, late: float, dry: bool
+        self,
+        what: str,
+        plural: str,
+        call: Callable[[], Awaitable[KubeObject | None]],
+        *,
+        late: float,
+        dry: bool,
     ) -> None:
         commits = Commits()
         _WRITING.set(commits)
@@ -117,15 +131,41 @@ class World:
             return
         self._log(f"{what}: {answer!r}")
         if epoch == self.timeline.now and not dry:
-            self._acknowledged(commits, answer)
+            self._acknowledged(plural, commits, answer)
 
-    def _acknowledged(self, commits: Commits, answer: KubeObject | None) -> None:
-        """In the same turn in which the call returned."""
+    def _acknowledged(self, plural: str, commits: Commits, answer: KubeObject | None) -> None:
+        """In the same turn in which the call returned: no cache shows less."""
+        if commits.made:
+            track, version, _truth = commits.made[-1]
+        elif answer is not None and answer.resource_version:  # it changed nothing: what is there was told
+            track, version = (plural, answer.key), int(answer.resource_version)
+        else:
+            return
+        before = self.timeline.before(track, version)
+        if before is not None and before.spoilt:
+            return
         for reader in self.readers:
-            for key in {key for (plural, key), _, _ in commits.made if plural == reader.scope.plural}:
-                reader.check_key(key)
+            if reader.scope.plural == track[0]:
+                reader.notice_rewinds()
+                if WRITTEN_THROUGH:
+                    reader.owes(track[1], version)
+                reader.check_key(track[1])
 
     # --- the others' writes ---
+
+    async def while_it_is_away(self, act: Callable[[], None]) -> None:
+        """*act* on the server while nobody can watch; of its history nothing is left."""
+        await self.server.kill()
+        act()
+        self.server.compact()
+        await self.server.start()
+
+    def spoil(self, track: Track) -> None:
+        """Let the server hold what is no JSON under the key of *track*."""
+        resource, key = track
+        namespace, name = key.split("/")
+        raw = b'{"metadata":{"name":"%s","namespace":"%s"},"spec":tru}' % (name.encode(), namespace.encode())
+        self.server.state.put_raw(resource, key, raw)
 
     def foreign(self, what: str, act: Callable[[], object]) -> None:
         act()
@@ -174,6 +214,7 @@ class World:
         finally:
             self._restoring = False
         self.timeline.rewind(self.backup)
+        self.network.answers_are_lost()
         self.backup = None
 
     # --- what has to hold ---
@@ -189,6 +230,9 @@ class World:
         for reader in self.readers:
             reader.check()
         assert not self.client.health.crashes, self.client.health.crashes
+        assert self._rewound == self._stopped_rewinds + sum(reader.rewinds for reader in self.readers), (
+            "each time a cache says that the server went back, it is announced"
+        )
         assert not self.server.requests.where(verb="get"), "a cache is read without asking the server"
 
     async def rest(self) -> None:
@@ -199,7 +243,7 @@ class World:
         await self.server.faults.accept_connections()
         while self._tasks:
             await asyncio.wait(self._tasks)
-        deadline = asyncio.get_running_loop().time() + 4_000.0
+        deadline = asyncio.get_running_loop().time() + 10_000.0
         pause = 0.1
         while wrong := self._unequal():
             assert asyncio.get_running_loop().time() < deadline, f"at rest, {wrong}"
@@ -213,7 +257,8 @@ class World:
         for reader in self.readers:
             if not reader.informer.has_synced:
                 return f"{reader.scope.name} has not synced: {reader.informer.health.reason}"
-            held, expected = reader.holds(), reader.expected()
+            held = {key: state for key, state in reader.holds().items() if not reader.is_spoilt(key)}
+            expected = reader.expected()
             if held != expected:
                 return f"{reader.scope.name} holds {held}, and should hold {expected}"
         for handler in self.handlers:
@@ -226,7 +271,10 @@ class World:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        pulling = [handler.pulling for handler in self.handlers if handler.pulling is not None]
         await self.client.close()
+        if pulling:
+            await asyncio.wait(pulling)
         await self.server.close()
 
     # --- the parts ---
@@ -261,6 +309,8 @@ class World:
             commits.made.append((track, change.version, truth))
 
     def _truth(self, plural: str, stored: Stored) -> Truth:
+        if stored.poison:
+            return Truth("", stored.version, {}, spoilt=True)
         state = self.server.state
         data = state.resource(plural).seen(stored).decode()
         data["metadata"]["resourceVersion"] = str(stored.version)
