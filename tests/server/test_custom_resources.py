@@ -411,6 +411,20 @@ def test_replicas_are_a_number_that_a_scale_can_hold(size: Any, why: str) -> Non
 # --- patches and collections -------------------------------------------------------------------------
 
 
+def test_an_apply_without_metadata_creates_what_the_url_names() -> None:
+    wire = wire_of()
+    applied = {"apiVersion": "example.com/v1", "kind": "Widget", "spec": {"n": 1}}
+    status, made = wire.ask("PATCH", f"{WIDGETS}/w?fieldManager=m", applied, kind="apply")
+    assert (status, made["metadata"]["name"]) == (201, "w")
+
+
+def test_a_json_patch_cannot_grow_an_object_deeper_than_the_server_can_go() -> None:
+    wire = wire_of()
+    wire.create({"a": {}})
+    doubled = [{"op": "copy", "from": "/spec", "path": "/spec/a"}] * 100
+    assert wire.ask("PATCH", f"{WIDGETS}/w", doubled, kind="json")[0] == 422
+
+
 def test_json_and_merge_patches_apply_and_a_strategic_one_does_not() -> None:
     wire = wire_of(a=STRING, b={"type": "array", "items": STRING})
     wire.create({"a": "x", "b": ["1"]})

@@ -7,7 +7,7 @@ import pytest
 from kresilient.testing.server import MemoryApiServer
 
 from .asked import asked
-from .custom import definition
+from .custom import Wire, definition
 
 PODS = "/api/v1/namespaces/default/pods"
 
@@ -67,6 +67,15 @@ async def test_a_namespace_that_is_left_empty_is_every_one_to_a_list() -> None:
 async def test_a_subresource_of_no_name_is_refused() -> None:
     found = await asked(MemoryApiServer(), f"{PODS}//status")
     assert (found.status, found.json["message"]) == (400, "name must be provided")
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a%b"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+def test_a_name_that_is_no_part_of_a_path_is_refused(method: str, name: str) -> None:
+    status, answer = Wire().ask(method, f"{PODS}/{name}", {"metadata": {"name": name}})
+    assert status == 400
+    said = "may not contain '%'" if "%" in name else f"may not be '{name}'"
+    assert answer["message"] == f'Name parameter invalid: "{name}": {said}'
 
 
 @pytest.mark.parametrize("path", ["/flagz", "/statusz", "/metrics/slis"])

@@ -48,6 +48,11 @@ def test_null_is_absent() -> None:
     )
 
 
+def test_null_in_a_map_is_nothing_of_its_type() -> None:
+    secret = builtin_types()["io.k8s.api.core.v1.Secret"]
+    assert decoded(secret, {"data": {"k": None}})["data"] == {"k": ""}
+
+
 def test_unknown_fields_are_dropped_and_named_by_their_path() -> None:
     unknown: list[str] = []
     value = {"bogus": 1, "spec": {"containers": [{"name": "c", "nope": {}}]}, "Spec": {}}
