@@ -164,6 +164,23 @@ async def test_custom_resources_own_and_are_owned(server: MemoryApiServer) -> No
     assert names(server) == names(server, "example.com/v1/widgets") == []
 
 
+@pytest.mark.parametrize(("version", "left"), [("autoscaling/v1", []), ("autoscaling/v9", ["child"])])
+async def test_an_owner_is_found_at_every_version_that_is_served(
+    server: MemoryApiServer, version: str, left: list[str]
+) -> None:
+    """What names it at another one stays for ever: a kind that is not served cannot be asked for."""
+    spec = {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "d"}}
+    scaler = server.create(
+        "autoscaling/v2/horizontalpodautoscalers", {"metadata": {"name": "s"}, "spec": spec}
+    )
+    owned(server, "child", {**scaler, "apiVersion": version})
+    await change(server, f"{MAPS}/child", {"metadata": {"labels": {"a": "b"}}})
+    assert names(server) == ["child"]
+    scalers = "/apis/autoscaling/v2/namespaces/default/horizontalpodautoscalers"
+    assert (await delete(server, f"{scalers}/s")).status == 200
+    assert names(server) == left
+
+
 # --- foreground --------------------------------------------------------------------------------------
 
 
