@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Final, cast
 
 from ..api.errors import (
@@ -320,6 +321,9 @@ class Door:
         within = current_admission().within
         return None if within is None else self._now() + within
 
+    def _left(self, deadline: float | None) -> float | None:
+        return None if deadline is None else max(0.0, deadline - self._now())
+
     async def _admit(
         self, request: Request, lane: Lane, deadline: float | None, *, token: bool, place: InFlight | None
     ) -> None:
@@ -327,11 +331,11 @@ class Door:
         came = self._now()
         self.waiting += 1
         try:
-            async with self._until_closed(deadline):
+            async with self._until_closed():
                 if token:
                     await self._pass(request, lane, place, deadline)
                 elif place is not None:
-                    await place.acquire(lane)
+                    await place.acquire(lane, within=self._left(deadline))
         except FlowTimeout as error:
             raise FlowTimeout(
                 f"{request.what}: {error}", lane=str(lane), queued=error.queued, expected=error.expected
@@ -353,13 +357,12 @@ class Door:
         """
         passed: set[Limiter] = set()
         placed = False
-
-        def left() -> float | None:
-            return None if deadline is None else max(0.0, deadline - self._now())
-
+        left = partial(self._left, deadline)
         try:
-            if deadline is not None and (within := left()) is not None:
-                self._limiter.check(lane, within)  # for both, before it waits for either
+            if (within := left()) is not None:  # for all, before it waits for any
+                self._limiter.check(lane, within)
+                if place is not None:
+                    place.check(lane, within)
             while True:
                 if placed and place is not None and not self.pressure.lets(request, lane, passed):
                     placed = False
@@ -370,7 +373,7 @@ class Door:
                     if placed or place is None or place.try_acquire(lane):
                         return
                     self._limiter.give_back()
-                    await place.acquire(lane)
+                    await place.acquire(lane, within=left())
                     placed = True
                 else:
                     self._limiter.give_back()
@@ -459,13 +462,11 @@ class Door:
                 finally:
                     self._waits.discard(wait)
         except FlowTimeout:
+            self._check_open()
             raise
         except TimeoutError:
             self._check_open()
-            raise FlowTimeout(
-                "not admitted in time: the server asked for a pause or shows overload (see `pressure`), or "
-                "too many calls are under way"
-            ) from None
+            raise FlowTimeout("not admitted in time") from None
 
     async def _send(self, request: Request) -> Response:
         self._check_open()  # it may have been closed while the request waited

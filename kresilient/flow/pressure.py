@@ -215,7 +215,10 @@ class Pressure:
                 return
             if brake in passed:
                 return
-            await brake.acquire(lane)
+            try:
+                await brake.acquire(lane, within=left)
+            except FlowTimeout as error:
+                raise _too_long(level, brake, lane, left or 0.0, error.expected) from None
             if level.paused_until <= self._clock():
                 passed.add(brake)
                 return

@@ -12,7 +12,13 @@ from typing import Any
 
 import pytest
 
-from kresilient.api.errors import FlowTimeout, KresilientError, OutcomeUnknown
+from kresilient.api.errors import (
+    ConnectFailed,
+    FlowTimeout,
+    KresilientError,
+    LifecycleError,
+    OutcomeUnknown,
+)
 from kresilient.client import Client
 from kresilient.flow import Door, Limiter
 from kresilient.flow.in_flight import InFlight
@@ -311,24 +317,44 @@ async def test_a_deadline_that_passes_while_it_waits_for_a_place_takes_nothing()
     transport = Driven(lambda _: Scripted(), latency=60.0)
     limiter = Limiter(0.01, 2)
     one = door(transport, limiter, in_flight=InFlight(1))
+    clock = asyncio.get_running_loop().time
     first = asyncio.create_task(one.call(GET))
     await asyncio.sleep(0.1)
-    with admission(within=5.0), pytest.raises(FlowTimeout, match="too many calls are under way"):
+    with admission(within=5.0), pytest.raises(FlowTimeout, match=r"v1/pods.*too many calls are under way"):
         await one.call(GET)
-    assert asyncio.get_running_loop().time() == pytest.approx(5.1, abs=0.01)
+    assert clock() == pytest.approx(5.1, abs=0.01)
     assert limiter.try_acquire()
     await first
 
 
+async def test_a_place_that_cannot_be_had_in_time_is_said_before_waiting_for_a_token() -> None:
+    transport = Driven(lambda _: Scripted(), latency=2.0)
+    one = door(transport, Limiter(100.0, 100), in_flight=InFlight(4))
+    await one.call(GET)
+    calls = [asyncio.create_task(one.call(LIST)) for _ in range(4)]
+    calls += [asyncio.create_task(one.call(GET)) for _ in range(12)]
+    await asyncio.sleep(0.5)
+    clock = asyncio.get_running_loop().time
+    started = clock()
+    with admission(within=5.0), pytest.raises(FlowTimeout, match=r"get v1/pods.*12 wait before it") as caught:
+        await one.call(GET)
+    assert clock() == started
+    assert (caught.value.lane, caught.value.queued) == ("read", 12)
+    assert caught.value.expected == pytest.approx(13 * 2.0 / 4, abs=0.1)
+    with admission(within=5.0, lane="write"):
+        await one.call(GET)
+    await asyncio.gather(*calls)
+
+
 async def test_a_door_that_closes_in_the_very_turn_of_a_deadline_is_closed() -> None:
-    transport = Driven(lambda _: Scripted(), latency=60.0)
-    one = door(transport, Limiter(None), in_flight=InFlight(1))
-    first = asyncio.create_task(one.call(GET))
-    await asyncio.sleep(0)
+    transport = Driven(lambda _: ConnectFailed("refused"))
+    one = door(transport, Limiter(None))
+    first = asyncio.create_task(one.call(GET, retry=False))
+    await asyncio.sleep(0.1)
 
     async def waits() -> None:
-        with admission(within=5.0):
-            await one.call(GET)
+        with admission(within=1.0):
+            await one.call(GET, probing=True)
 
     second = asyncio.create_task(waits())
     await asyncio.sleep(0)
@@ -338,12 +364,27 @@ async def test_a_door_that_closes_in_the_very_turn_of_a_deadline_is_closed() -> 
     when = wait.when()
     assert when is not None
     loop.call_at(when, lambda: (wait.expired(), closing.append(asyncio.ensure_future(one.close()))))
-    await asyncio.sleep(5.1)
+    await asyncio.sleep(1.1)
     await closing[0]
     assert transport.closed == 1
-    first.cancel()
     await asyncio.gather(first, second, return_exceptions=True)
     assert isinstance(second.exception(), KresilientError)
+
+
+async def test_one_that_waits_for_a_place_as_the_door_closes_at_its_deadline_is_told_of_either() -> None:
+    transport = Driven(lambda _: Scripted(), latency=60.0)
+    one = door(transport, Limiter(None), in_flight=InFlight(1))
+    first = asyncio.create_task(one.call(GET))
+    await asyncio.sleep(0)
+    closing: list[asyncio.Task[None]] = []
+    asyncio.get_running_loop().call_at(5.0, lambda: closing.append(asyncio.ensure_future(one.close())))
+    with admission(within=5.0), pytest.raises((FlowTimeout, LifecycleError)):
+        await one.call(GET)
+    await asyncio.sleep(0.1)
+    await closing[0]
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    assert (one._in_flight.count, one._in_flight.waiting, one.waiting) == (0, 0, 0)
 
 
 async def test_a_lane_that_was_chosen_is_the_one_whose_place_is_taken() -> None:
