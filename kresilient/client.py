@@ -38,7 +38,7 @@ from .cache.reflector import Reflector
 from .cache.shared import SharedInformer, health_of
 from .cache.timing import Timing
 from .client_health import ClientHealth
-from .decoding import object_deleted, object_read, object_written
+from .decoding import object_deleted, object_written
 from .discovery import Discovery, ResourceName, named
 from .flow.answers import Answer
 from .flow.budget import RetryBudget
@@ -55,6 +55,7 @@ from .flow.shared import (
     shared_outage,
 )
 from .informers import Informers
+from .object_reads import CacheUse, ObjectReads
 from .observe.counts import CostlyLists
 from .observe.events import Observer, Observers, TaskCrashed
 from .observe.log import log_observer
@@ -138,6 +139,7 @@ class Client:
             spawn=self._spawn,
             timing=self._timing,
         )
+        self._object_reads = ObjectReads(self._informers.of, self._opened, self._spawn)
         self._tasks: set[asyncio.Task[None]] = set()
         self._crashes: deque[str] = deque(maxlen=20)
 
@@ -256,14 +258,31 @@ class Client:
     # --- reads ---
 
     @overload
-    async def get(self, resource: type[V], key: Key, *, kind: str = "") -> V: ...
+    async def get(self, resource: type[V], key: Key, *, kind: str = "", cache: CacheUse = "bypass") -> V: ...
     @overload
-    async def get(self, resource: ResourceName, key: Key, *, kind: str = "") -> KubeObject: ...
-    async def get(self, resource: ResourceName | type[View], key: Key, *, kind: str = "") -> Any:
-        """Read one object from the server (an informer reads from memory). Raises `NotFound`."""
+    async def get(
+        self, resource: ResourceName, key: Key, *, kind: str = "", cache: CacheUse = "bypass"
+    ) -> KubeObject: ...
+    async def get(
+        self, resource: ResourceName | type[View], key: Key, *, kind: str = "", cache: CacheUse = "bypass"
+    ) -> Any:
+        """Read one object: from the server, or from an informer of this client.
+
+        Args:
+            cache: `"bypass"` asks the server: the answer holds all that was written before the call. Calls
+                for the same object at the same time share one request. `"prefer"` is answered by a synced
+                informer that knows the object, or knows that there is none, and by the server otherwise.
+                `"only"` sends nothing: where no informer knows, it raises.
+
+        An informer knows what it holds whole, or as the same View, and that there is none where no selector
+        could hide it. It is as old as any cache (`Informer.proved_age`).
+
+        Raises `NotFound`; where an informer said so, `status_sent` of it is False. With `"only"`, also
+        `NotSyncedError`, `PoisonObject` for what was set aside, and `ConfigError` where an informer that
+        could know is missing. Cancelled: the request is aborted, unless others share it.
+        """
         where, view = await self._resolve(resource, kind)
-        answer = await self._call(verbs.get(where, key))
-        obj = object_read(answer, where)
+        obj = await self._object_reads.get(where, key, view, cache)
         return obj if view is None else view_of(view, obj)
 
     @overload

@@ -152,7 +152,6 @@ class Reflector:
         self._silence: asyncio.Timeout | None = None  # runs while a watch is read
         self._interrupt: Signal | None = None
         self._fresh: Table | None = None  # the list that was read and is not swapped in yet
-        self._nameless = 0  # poison in that list whose key is unreadable
         self._result = ListResult()
         self._list_started = 0.0
         self._delay = 0.0
@@ -266,7 +265,7 @@ class Reflector:
     # --- lists ---
 
     async def _list(self, listing: Listing) -> Signal:
-        table, self._fresh, self._nameless = self.store.new_table(), None, 0
+        table, self._fresh = self.store.new_table(), None
         self._result, self._list_started = ListResult(), self._clock()
         if listing.strategy is Strategy.STREAM:
             failed = await self._read_streaming_list(listing, table)
@@ -342,7 +341,7 @@ class Reflector:
                 table.put(item.key, kept)
                 return
         if not item.key:
-            self._nameless += 1
+            table.nameless = True
         else:
             if (last := self.store.table.objects.get(item.key)) is not None:
                 table.put(item.key, last)
@@ -356,7 +355,7 @@ class Reflector:
         changes: list[Event[KubeObject]] = []
         added = updated = deleted = 0
         if not first:
-            if self._nameless:  # one of those may be any object that the list seems to lack
+            if table.nameless:
                 for key, held in store.table.objects.items():
                     if key not in table.objects:
                         table.put(key, held)
@@ -369,7 +368,7 @@ class Reflector:
                 deleted += after is None
                 updated += before is not None and after is not None
                 changes += _events(key, before, after, Source.RELIST)
-        if self._nameless:
+        if table.nameless:
             self._schedule_relist()
         recipients = self._sink.recipients()
         seen = store.version
@@ -531,6 +530,8 @@ class Reflector:
             self._remove(frame.key, None)
         elif frame.key:
             table.quarantined[frame.key] = frame.error
+        else:
+            table.nameless = True
         self._set_aside(frame)
         self._schedule_relist()
         return None

@@ -25,11 +25,22 @@ IndexFailure = Callable[[str, Key, Exception], None]
 class Table:
     """One consistent state: objects, their order, and their indexes."""
 
-    __slots__ = ("_changes", "_failed", "_indexes", "_namespaces", "_order", "objects", "quarantined")
+    __slots__ = (
+        "_changes",
+        "_failed",
+        "_indexes",
+        "_namespaces",
+        "_order",
+        "nameless",
+        "objects",
+        "quarantined",
+    )
 
     def __init__(self, indexes: Mapping[str, Extract], failed: IndexFailure) -> None:
         self.objects: dict[Key, KubeObject] = {}
         self.quarantined: dict[Key, PoisonObject] = {}
+        self.nameless = False
+        """Whether something was set aside whose key is unreadable: it may be any object that is not here."""
         self._indexes = {name: Index(extract) for name, extract in indexes.items()}
         self._namespaces: dict[str, set[Key]] = {}
         self._changes = 0  # of the set of keys

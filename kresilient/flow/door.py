@@ -132,6 +132,7 @@ class Door:
         admit: bool = True,
         within: float | None = None,
         probing: bool = False,
+        sending: Callable[[], None] | None = None,
     ) -> Answer:
         """Send a unary *request* and return its answer; what fails is retried by what is known of it.
 
@@ -142,6 +143,7 @@ class Door:
         *probing*: while the server refuses connections, wait with the informers for the client's one probe,
         or be it, as long as tries may begin: for callers that would begin again at once. The first try of a
         lease's renewal goes all the same, and its repeats are the next probes.
+        *sending*: called as each try is sent, admission behind it.
 
         Raises:
             ApiError: the server answered with a failure.
@@ -169,6 +171,8 @@ class Door:
             else:
                 await self._admit(request, lane, self._deadline(), token=token, place=self._in_flight)
             try:
+                if sending is not None:
+                    sending()
                 return await self._exchange(request, lane, number)
             finally:
                 self._in_flight.release()

@@ -16,14 +16,14 @@ from typing import Any, Generic, TypeVar
 from ..api.errors import KresilientError, LifecycleError
 from .lanes import Lane, current_admission
 
-__all__ = ["Sent", "SingleFlight", "Work"]
+__all__ = ["Sending", "SingleFlight", "Work"]
 
 T = TypeVar("T")
 
-Sent = Callable[[], None]
-"""Said at each try, just before anything leaves."""
+Sending = Callable[[], None]
+"""Called as each try is sent."""
 
-Work = Callable[[Sent], Awaitable[T]]
+Work = Callable[[Sending], Awaitable[T]]
 """A read that is safe to share. It says when it is sent; what it raises reaches all who share it."""
 
 

@@ -156,7 +156,7 @@ async def test_a_minute_of_refusals_stays_below_the_rate_and_the_budget_and_repe
                 await stack.enter_async_context(client.informer(resource))
             load.start(50, lambda number: client.create(f"v1/{KINDS[number % 3]}", {**NAMED, "n": number}))
             load.start(50, lambda _: client.patch("v1/configmaps", "default/a", {"data": {"n": "1"}}))
-            load.start(100, lambda _: client.get("v1/configmaps", "default/a"))
+            load.start(100, lambda number: client.get("v1/configmaps", f"default/a{number}"))
             load.start(50, lambda _: client.list("v1/secrets"))
             await asyncio.sleep(60.0)
             sent = server.requests.where()
@@ -189,10 +189,11 @@ async def test_no_post_is_sent_twice_when_its_answer_was_lost(after: int | None)
 
 async def test_when_the_server_is_well_again_the_rate_comes_back() -> None:
     async with world(qps=20.0, burst=20) as (server, client, _):
-        server.create("v1/configmaps", config_map("a"))
+        for caller in range(50):
+            server.create("v1/configmaps", config_map(f"a{caller}"))
         server.faults.on("get").during(60.0).status(429, retry_after=1)
         load = Load()
-        load.start(50, lambda _: client.get("v1/configmaps", "default/a"))
+        load.start(50, lambda number: client.get("v1/configmaps", f"default/a{number // 10**9}"))
         await asyncio.sleep(61.0)
         low = sum(1 for record in server.requests if record.start > 50)
         assert low < 20

@@ -39,7 +39,7 @@ async def test_while_everything_is_refused_no_more_leaves_than_the_rate_and_the_
             for number in range(10**9):
                 try:
                     if caller % 2:
-                        await client.get("v1/pods", "default/a")
+                        await client.get("v1/pods", f"default/a{caller}")
                     else:
                         await client.create("v1/configmaps", config_map(f"c{caller}-{number}"))
                 except KresilientError:

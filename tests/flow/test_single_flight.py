@@ -12,7 +12,7 @@ import pytest
 
 from kresilient.api.errors import FlowTimeout, LifecycleError, NotFound, api_error
 from kresilient.flow.lanes import Lane, admission
-from kresilient.flow.single_flight import Sent, SingleFlight
+from kresilient.flow.single_flight import Sending, SingleFlight
 
 pytestmark = pytest.mark.looptime
 
@@ -34,12 +34,12 @@ class Place:
         task.add_done_callback(self.tasks.discard)
         return task
 
-    async def work(self, sent: Sent) -> str:
+    async def work(self, sending: Sending) -> str:
         self.begun += 1
         try:
             for last in range(self.tries - 1, -1, -1):
                 await asyncio.sleep(1)
-                sent()
+                sending()
                 self.sent += 1
                 value = self.value
                 await asyncio.sleep(1)
@@ -204,7 +204,7 @@ async def test_a_bug_is_told_as_it_is(place: Place) -> None:
 async def test_a_failure_before_anything_was_sent_is_that_of_all_who_came(place: Place) -> None:
     begun = 0
 
-    async def refused(sent: Sent) -> str:
+    async def refused(sending: Sending) -> str:
         nonlocal begun
         begun += 1
         await asyncio.sleep(1)
@@ -222,6 +222,16 @@ async def test_one_in_an_earlier_lane_does_not_wait_behind_a_later_one(place: Pl
     also = place.ask(Lane.LIST)  # shares what is before it
     await asyncio.gather(listed, read, also)
     assert place.begun == 2
+
+
+async def test_one_who_was_overtaken_and_leaves_ends_his_own_read_alone(place: Place) -> None:
+    listed = place.ask(Lane.LIST)
+    await asyncio.sleep(0.5)
+    read = place.ask(Lane.READ)
+    await asyncio.sleep(0)
+    listed.cancel()
+    assert await read == "old"
+    assert (place.begun, place.aborted) == (2, 1)
 
 
 async def test_what_was_overtaken_and_ends_first_makes_no_room_for_another(place: Place) -> None:
@@ -267,9 +277,9 @@ async def test_the_read_is_made_in_the_context_of_one_who_wants_it(place: Place)
     asker: ContextVar[str] = ContextVar("asker")
     seen: list[str] = []
 
-    async def work(sent: Sent) -> str:
+    async def work(sending: Sending) -> str:
         seen.append(asker.get())
-        sent()
+        sending()
         await asyncio.sleep(1)
         return ""
 
@@ -300,8 +310,8 @@ async def test_where_the_owner_ends_the_task_every_caller_is_told(place: Place, 
 async def test_a_caller_cancelled_in_the_very_turn_of_the_answer_keeps_it_from_no_other(
     place: Place,
 ) -> None:
-    async def work(sent: Sent) -> str:
-        sent()
+    async def work(sending: Sending) -> str:
+        sending()
         await asyncio.sleep(1)
         first.cancel()
         return "answer"

@@ -57,6 +57,7 @@ async def reads(client: kr.Client) -> None:
     use(client.get(PodView, "default/web-0").spec)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     use((await client.get("v1/pods", "default/web-0")).spec)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
     await client.get("v1/pods")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    await client.get("v1/pods", "default/web-0", cache="maybe")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType, reportCallIssue]
     await client.get(dict, "default/web-0")  # type: ignore[type-var]  # pyright: ignore[reportArgumentType, reportCallIssue]
     await client.get(PodView, "default/web-0", namespace="default")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     await client.list("v1/pods", "default")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]

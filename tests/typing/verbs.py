@@ -47,6 +47,8 @@ async def a_get_gives_what_was_asked_for(client: kr.Client) -> None:
     assert_type(await client.get(kr.Resource.parse("v1/nodes"), "n1"), kr.KubeObject)
     assert_type(await client.get("apps/v1", "default/web", kind="Deployment"), kr.KubeObject)
     assert_type(await client.get("apps/v1/deployments/scale", "default/web"), kr.KubeObject)
+    assert_type(await client.get("v1/pods", "default/web-0", cache="prefer"), kr.KubeObject)
+    assert_type(await client.get(PodView, "default/web-0", cache="only"), PodView)
     pod = await client.get(PodView, "default/web-0")
     assert_type(pod, PodView)
     assert_type(pod.spec.node_name, str)

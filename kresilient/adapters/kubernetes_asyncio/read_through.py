@@ -8,12 +8,13 @@ from typing import Final
 
 import msgspec
 
-from ...api.errors import SelectorError
+from ...api.errors import ConfigError, InvalidName, NotSyncedError, PoisonObject, SelectorError
 from ...api.field_selectors import FieldSelector
 from ...api.label_selectors import LabelSelector
 from ...api.objects import KubeObject
 from ...api.resources import Key, Resource
 from ...api.versions import version_number
+from ...cache.lookup import look_up, store_of
 from ...cache.shared import SharedInformer
 from ...cache.store import Store
 from ...client import Client
@@ -54,10 +55,13 @@ class ReadThrough:
         if asked is None:
             return None
         for shared in self._client.caches(resource):
-            store = _covering(shared, info)
-            if store is None or not self._fresh(store, info, asked):
+            try:
+                store = store_of(shared, info.namespace)
+            except (ConfigError, NotSyncedError):
                 continue
-            body = _one(store, info) if info.verb == "get" else _all(shared, store, info, asked)
+            if not self._fresh(store, info, asked):
+                continue
+            body = _one(shared, info) if info.verb == "get" else _all(shared, store, info, asked)
             if body is not None:
                 return Answer(200, _JSON, body)
         return None
@@ -124,24 +128,17 @@ class _Asked:
         return cls(version, labels, fields, int(limit))
 
 
-def _covering(shared: SharedInformer, info: RequestInfo) -> Store | None:
-    """The store that holds, whole, all that *info* may be about."""
-    options = shared.options
-    if options.metadata_only or not shared.intake.idle:
+def _one(shared: SharedInformer, info: RequestInfo) -> bytes | None:
+    try:
+        known = look_up(shared, key_of(info))
+    except (ConfigError, InvalidName, PoisonObject):
         return None
-    reflector = shared.reflectors.get(None if options.namespaces is None else info.namespace)
-    return reflector.store if reflector is not None and reflector.store.synced else None
-
-
-def _one(store: Store, info: RequestInfo) -> bytes | None:
-    key = key_of(info)
-    obj = store.table.objects.get(key)
-    return None if obj is None or key in store.table.quarantined else with_type(obj)
+    return None if known.object is None else with_type(known.object)
 
 
 def _all(shared: SharedInformer, store: Store, info: RequestInfo, asked: _Asked) -> bytes | None:
     resource, options, table = shared.options.resource, shared.options, store.table
-    if table.quarantined or version_number(store.version) is None:
+    if table.quarantined or table.nameless or version_number(store.version) is None:
         return None
     found: Iterable[KubeObject] = (table.objects[key] for key in table.keys(info.namespace))
     if asked.labels != options.label_selector:
