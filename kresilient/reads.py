@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from typing import Any, Generic, Self, TypeVar
@@ -76,7 +77,7 @@ class ListCall(Generic[T]):
 
 def let_go(loop: asyncio.AbstractEventLoop, response: Response) -> None:
     """Close the response of a stream that was dropped without being closed, in whatever thread that was."""
-    if not loop.is_closed():
+    with contextlib.suppress(RuntimeError):  # the loop is closed, and its connections with it
         loop.call_soon_threadsafe(lambda: _closing.add(loop.create_task(_close(response))))
 
 

@@ -38,11 +38,20 @@ _EXACT_FROM: Final = 64 * 1024
 
 
 class Poison(msgspec.Struct, frozen=True, gc=False):
-    """An object set aside because it does not decode; `key` is `""` where even that is unreadable."""
+    """An object set aside because it does not decode; `key` is `""` where even that is unreadable.
+
+    Its error was never raised: a traceback, and that of its cause, would keep every frame above it, and so
+    the whole list, for as long as the object is set aside.
+    """
 
     key: Key
     error: PoisonObject
     deleted: bool = False
+
+    @classmethod
+    def of(cls, key: Key, error: PoisonObject, *, deleted: bool = False) -> Poison:
+        """The object of *key*, set aside for *error*."""
+        return cls(key, PoisonObject(str(error), brief=error.brief), deleted)
 
 
 Item = KubeObject | Poison
@@ -272,7 +281,7 @@ class ListDecoder:
         try:
             return KubeObject.decode(raw, kind=self._kind, api_version=self._api_version), end
         except PoisonObject as error:
-            return Poison(_key_of_poison(raw), error), end
+            return Poison.of(_key_of_poison(raw), error), end
 
     def _decode_envelope(self, data: bytes) -> _Envelope:
         try:
@@ -447,7 +456,7 @@ def _decode_odd_frame(line: bytes) -> WatchFrame:
             case "ERROR":
                 return WatchError(_status_decoder.decode(raw))
     except PoisonObject as error:
-        return Poison(_key_of_poison(raw), error, deleted=frame.type == "DELETED")
+        return Poison.of(_key_of_poison(raw), error, deleted=frame.type == "DELETED")
     except msgspec.DecodeError as error:
         raise WireError(f"a {frame.type} frame does not decode: {error}") from error
     raise WireError(

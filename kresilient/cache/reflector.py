@@ -336,7 +336,7 @@ class Reflector:
             try:
                 kept = item if self._intake.idle else self._intake(item)
             except PoisonObject as error:
-                item = Poison(item.key, error)
+                item = Poison.of(item.key, error)
             else:
                 table.put(item.key, kept)
                 return
@@ -515,8 +515,8 @@ class Reflector:
             try:
                 self._apply(frame)
             except PoisonObject as error:  # it does not fit here: no list would mend that
-                poison = Poison(frame.object.key, error)
-                self.store.table.quarantined[poison.key] = error
+                poison = Poison.of(frame.object.key, error)
+                self.store.table.quarantined[poison.key] = poison.error
                 self._set_aside(poison)
             self._advance(frame.object.meta.resource_version)
             return None

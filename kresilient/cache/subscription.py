@@ -45,7 +45,7 @@ class Feed:
         self._caught_up = asyncio.Event()
         self._all_given = self._dropped = False
         self.closed = False
-        self.error: BaseException | None = None
+        self.error: KresilientError | None = None
 
     # --- the informer's end ---
 
@@ -66,7 +66,7 @@ class Feed:
             self._observe(BacklogMerging(self.informer, self.name, self._backlog.pending))
         self._changed.set()
 
-    def close(self, error: BaseException | None = None) -> None:
+    def close(self, error: KresilientError | None = None) -> None:
         """Accept nothing more. What is pending can still be taken; then `take` returns None."""
         self.closed = True
         self.error = self.error or error
@@ -329,8 +329,9 @@ class EventStream(Generic[T], AsyncIterator[Event[T]]):
         finally:
             self._reading = False
         if event is None:
-            if isinstance(self._feed.error, KresilientError):
-                raise self._feed.error
+            if (error := self._feed.error) is not None:
+                # A fresh one: the feed's, once raised, would keep the frames that it passed, and so this.
+                raise KresilientError(str(error)) from error.__cause__
             raise StopAsyncIteration
         self._held = event
         return self._convert(event)

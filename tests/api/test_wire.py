@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import random
+import weakref
 from typing import Any
 
 import pytest
@@ -146,6 +148,18 @@ def test_a_poison_item_is_set_aside_under_its_key_and_the_rest_is_read(poison: b
     items, _ = read(pod_list(compact(pod("a")), poison, compact(pod("b"))))
     assert keys(items) == ["default/a", "default/bad", "default/b"]
     assert [isinstance(item, Poison) for item in items] == [False, True, False]
+
+
+def test_what_was_set_aside_keeps_nothing_of_the_list_it_was_read_from() -> None:
+    poison = b'{"metadata":{"name":"bad","namespace":"default","labels":7}}'
+    decoder = ListDecoder()
+    items = [*decoder.feed(pod_list(compact(pod("a")), poison)), *decoder.close()[0]]
+    (kept,) = (item for item in items if isinstance(item, Poison))
+    list_read = weakref.ref(decoder)
+    del decoder, items
+    gc.collect()
+    assert list_read() is None
+    assert "an object does not decode: Expected `object" in str(kept.error)
 
 
 def test_an_object_without_metadata_is_poison_without_a_key() -> None:
@@ -337,6 +351,8 @@ def test_a_poison_event_is_set_aside_and_the_stream_goes_on(line: bytes, key: st
     found, _ = frames(line + b"\n" + frame("ADDED", TRICKY[0]))
     assert isinstance(found[0], Poison)
     assert (found[0].key, found[0].deleted) == (key, deleted)
+    error = found[0].error
+    assert (error.__traceback__, error.__cause__, error.__context__) == (None, None, None)
     assert isinstance(found[1], WatchEvent)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import threading
+import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -446,6 +448,23 @@ async def test_the_feeds_of_a_crashed_cache_end_with_its_error(world: World) -> 
                 await anext(events)
         assert isinstance(raised.value.__cause__, Bug)
         assert subscription.closed and handled == ["a"]
+
+
+async def test_a_stream_of_a_crashed_cache_that_is_dropped_is_gone_with_those_who_read_it(
+    world: World,
+) -> None:
+    async with world.client.informer("v1/pods", transform=crash_on_bad) as pods:
+        await pods.synced(30)
+        streams = [pods.events(), pods.events()]
+        world.server.create("v1/pods", pod("bad"))
+        for events in streams * 2:
+            with pytest.raises(KresilientError, match="crashed") as raised:
+                await anext(events)
+            assert len(raised.traceback) == 2, "each reader has an error of its own, and it grows with none"
+        left = [weakref.ref(events) for events in streams]
+        del events, streams, raised
+        gc.collect()
+        assert [ref() for ref in left] == [None, None]
 
 
 async def test_a_crash_is_in_the_clients_health_and_is_observed(world: World) -> None:

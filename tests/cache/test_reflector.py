@@ -588,6 +588,22 @@ async def test_a_transform_that_fails_sets_its_object_aside(world: World) -> Non
             pods.get("default/bad")
 
 
+async def test_what_is_set_aside_keeps_neither_the_list_nor_the_event_it_came_with(world: World) -> None:
+    world.server.create("v1/pods", pod("listed"))
+
+    def picky(obj: KubeObject) -> KubeObject:
+        raise ValueError("not this one")
+
+    async with following(world, transform=picky) as (pods, _):
+        world.server.create("v1/pods", pod("watched"))
+        await world.until(lambda: len(pods.health.quarantined) == 2, 5)
+        assert pods._shared is not None
+        (store,) = pods._shared.stores
+        for error in store.table.quarantined.values():
+            assert "not this one" in str(error)
+            assert (error.__traceback__, error.__cause__, error.__context__) == (None, None, None)
+
+
 # --- cancellation ---
 
 

@@ -354,6 +354,29 @@ async def test_a_stream_that_is_dropped_is_let_go(cluster: Cluster, client: Clie
         await delivered.until(lambda: len(delivered) == 2)
 
 
+async def test_a_stream_that_a_cancelled_reader_dropped_is_let_go(cluster: Cluster, client: Client) -> None:
+    """The cancelled task keeps the frames that it left, and they the stream: the feed must not keep it."""
+    async with cluster.following(client) as (pods, _):
+
+        async def follow() -> None:
+            events = pods.events()
+            reading.set()
+            await anext(events)
+
+        reading, shared = asyncio.Event(), pods._shared
+        assert shared is not None
+        reader = asyncio.create_task(follow())
+        await reading.wait()
+        assert len(shared._feeds) == 2
+        reader.cancel()
+        await asyncio.wait([reader])
+        assert reader.cancelled()
+        del reader
+        await asyncio.sleep(0)  # the loop holds what it woke this test with until the test waits again
+        gc.collect()
+        assert len(shared._feeds) == 1
+
+
 async def test_a_stream_nobody_reads_stays_bounded(cluster: Cluster, client: Client) -> None:
     cluster.create("a")
     async with cluster.following(client) as (pods, delivered):
