@@ -361,6 +361,22 @@ def test_a_number_that_is_written_with_a_point_is_a_new_one_each_time() -> None:
     assert generation(wire) == 3
 
 
+def test_an_element_has_one_owner_however_its_number_is_written() -> None:
+    numbers = {"type": "array", "x-kubernetes-list-type": "set", "items": INTEGER}
+    parts = {
+        "type": "array",
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["id"],
+        "items": {"type": "object", "required": ["id"], "properties": {"id": INTEGER}},
+    }
+    wire = wire_of(version({"numbers": numbers, "parts": parts}))
+    (entry,) = wire.create({"numbers": [1.0], "parts": [{"id": 2.0}]})["metadata"]["managedFields"]
+    assert list(entry["fieldsV1"]["f:spec"]["f:numbers"]) == [".", "v:1"]
+    assert list(entry["fieldsV1"]["f:spec"]["f:parts"]) == [".", 'k:{"id":2}']
+    change(wire, {"spec": {"numbers": [1], "parts": [{"id": 2}]}})
+    assert wire.ask("GET", f"{WIDGETS}/w")[1]["metadata"]["managedFields"] == [entry]
+
+
 SCALE = {
     "specReplicasPath": ".spec.size",
     "statusReplicasPath": ".status.size",

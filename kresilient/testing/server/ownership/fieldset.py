@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from kresilient.testing.server import wire
+from kresilient.testing.server.types.untyped import untyped
 
 __all__ = [
     "Element",
@@ -156,11 +157,11 @@ def element_of_field(name: str) -> Element:
 
 def element_of_keys(keys: Mapping[str, Any]) -> Element:
     """The element of a list whose key fields have these values."""
-    return "k:" + wire.encode(dict(sorted(keys.items()))).decode()
+    return "k:" + wire.encode(untyped(dict(sorted(keys.items())))).decode()
 
 
 def element_of_value(value: Any) -> Element:
-    return "v:" + wire.encode(value).decode()
+    return "v:" + wire.encode(untyped(value)).decode()
 
 
 def _read_element(text: str) -> Element:
