@@ -22,16 +22,14 @@ WRITES: Final = ("create", "update", "patch", "delete")
 tracks = st.sampled_from([(resource, key) for resource, keys in KEYS.items() for key in keys])
 labels = st.sampled_from(LABELS)
 answers = st.sampled_from(["", "", "", "late", "late", "lost", "unsent"])
-handlers = st.sampled_from(
-    [
-        {},
-        {"seconds": 0.3, "max_backlog": 1},
-        {"seconds": 40.0, "max_backlog": 2},
-        {"seconds": 2.0, "max_backlog": 3, "concurrency": 3},
-        {"seconds": 0.0, "max_backlog": 1, "concurrency": 2, "raises": True},
-        {"seconds": 3.0, "max_backlog": 2, "pulled": True},
-    ]
-)
+SLOW: Final[list[dict[str, Any]]] = [
+    {"seconds": 0.3, "max_backlog": 1},
+    {"seconds": 40.0, "max_backlog": 1},
+    {"seconds": 2.0, "max_backlog": 3, "concurrency": 3},
+    {"seconds": 3.0, "max_backlog": 2, "pulled": True},
+]
+QUICK: Final[list[dict[str, Any]]] = [{}, {"max_backlog": 1, "concurrency": 2, "raises": True}]
+handlers = st.sampled_from([*SLOW, *QUICK])
 FAULTS: Final = {
     "watches are refused": lambda faults: faults.on("watch").status(503),
     "watches have expired": lambda faults: faults.on("watch").times(2).error_event(410),
@@ -104,12 +102,16 @@ class Machine(RuleBasedStateMachine):
 
     # --- readers ---
 
-    @initialize(names=st.lists(st.sampled_from(sorted(SCOPE)), min_size=2, max_size=4, unique=True))
-    def begin(self, names: list[str]) -> None:
+    @initialize(
+        names=st.lists(st.sampled_from(sorted(SCOPE)), min_size=2, max_size=4, unique=True),
+        slow=st.sampled_from(SLOW),
+    )
+    def begin(self, names: list[str], slow: dict[str, Any]) -> None:
         async def step() -> None:
             for name in names:
                 reader = await self.world.start(SCOPE[name])
                 reader.add_handler()
+                reader.add_handler(**slow)
 
         self.run(step())
 
