@@ -32,6 +32,9 @@ class Reader:
         self._shared = informer._shared
         self._rewinds = dict.fromkeys(self._shared.reflectors, 0)
         self.positions: dict[str, Positions] = {key: {timeline.now: 0} for key in scope.keys}
+        self.announced: dict[str, int] = {}
+        """Which epochs it has said that there are, beyond the first."""
+        self._gone: set[str] = set()
         self._synced = False
 
     @property
@@ -73,6 +76,9 @@ class Reader:
         if not self.informer.has_synced or self.reflector_of(key) is None:
             return
         state, before = self._state(key), self.positions[key]
+        assert state is None or state is SPOILT or state["metadata"]["uid"] not in self._gone, (
+            f"{self.scope.name} shows {_brief(state)} of {key}, which we deleted"
+        )
         reached = self.timeline.advance(self._track(key), before, lambda truth: self.fits(truth, state))
         assert reached, (
             f"{self.scope.name} shows {_brief(state)} of {key} after it was at {before}; "
@@ -80,17 +86,23 @@ class Reader:
         )
         self.positions[key] = reached
 
-    def owes(self, key: str, version: int) -> None:
+    def owes(self, key: str, version: int, *, gone: str = "") -> None:
         """An own write was acknowledged: *key* must not show less than *version* from now on.
 
         But where the cache stands at a version that the server, which went back, has not reached again: it
-        has to notice that first.
+        has to notice that first. And where a delete was answered without an object, only its uid is known to
+        be *gone*: what is shown under another uid may be older or newer.
         """
         reflector, now = self.reflector_of(key), self.timeline.now
-        if reflector is None or (
-            reflector.store.synced and int(reflector.store.version) > self.timeline.version
-        ):
+        if reflector is None:
             return
+        if reflector.store.synced and int(reflector.store.version) > self.timeline.version:
+            return
+        if gone:
+            self._gone.add(gone)
+            state = self._state(key) if self.informer.has_synced else None
+            if state is not None and state is not SPOILT and state["metadata"]["uid"] != gone:
+                return
         self.positions[key] = {now: max(version, self.positions[key].get(now, 0))}
 
     def told(self, key: str, positions: Positions) -> None:
@@ -110,6 +122,7 @@ class Reader:
             if rewinds == self._rewinds[namespace]:
                 continue
             self._rewinds[namespace] = rewinds
+            self._gone.clear()
             for key in self.scope.keys:
                 if self.reflector_of(key) is not reflector:
                     continue
@@ -117,8 +130,7 @@ class Reader:
                 anew = dict.fromkeys(range(oldest + 1, self.timeline.now + 1), 0)
                 assert anew, f"{self.scope.name} says that the server went back, and it did not"
                 self.positions[key] = anew
-                for handler in self.handlers:  # which may still have to be told of what was before
-                    handler.positions[key] = {**handler.positions[key], **anew}
+                self.announced[key] = self.timeline.now
 
     def holds(self) -> dict[str, Any]:
         """What it shows now."""
@@ -267,6 +279,9 @@ class Handler:
             assert state != last, f"{what}: it has seen that already"
             self.fold[key] = state
         before, track = self.positions[key], (reader.scope.plural, key)
+        # What it is told now may be of before the server went back, or of after.
+        anew = range(max(before) + 1, reader.announced.get(key, 0) + 1)
+        before = {**before, **dict.fromkeys(anew, 0)}
         reached = reader.timeline.advance(track, before, lambda truth: reader.fits(truth, state))
         assert reached, f"{what}, after it was at {before}; it happened: {reader.timeline.told(track)}"
         self.positions[key] = reached
