@@ -272,7 +272,7 @@ class Client:
             cache: `"bypass"` asks the server: the answer holds all that was written before the call. Calls
                 for the same object at the same time share one request. `"prefer"` is answered by a synced
                 informer that knows the object, or knows that there is none, and by the server otherwise.
-                `"only"` sends nothing: where no informer knows, it raises.
+                `"only"` sends nothing, but to discover a *kind*: where no informer knows, it raises.
 
         An informer knows what it holds whole, or as the same View, and that there is none where no selector
         could hide it. It is as old as any cache (`Informer.proved_age`).

@@ -84,7 +84,7 @@ class SingleFlight(Generic[T]):
 
     def _ended(self, key: Hashable, flight: _Flight[T], task: asyncio.Task[None]) -> None:
         if task.cancelled():
-            flight.end("a read was cancelled that others had asked for too: the client was closed")
+            flight.end("this read was ended before its answer came: the client was closed")
         self._follow(key, flight)
 
     def _follow(self, key: Hashable, flight: _Flight[T]) -> None:

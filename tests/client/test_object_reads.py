@@ -13,7 +13,7 @@ from kresilient.api.resources import Key
 from kresilient.client import Client
 
 from ..cache.world import World, pod
-from .cluster import Cluster
+from .cluster import Cluster, widgets
 
 looptime = pytest.mark.looptime
 POD = "default/a"
@@ -283,6 +283,24 @@ async def test_what_an_informer_may_not_be_shown_is_asked_of_the_server(
         assert (found.name, gets(world)) == ("b", 1)
         with pytest.raises(kr.ConfigError, match=r"may hide it|does not hold namespace 'default'"):
             await world.client.get("v1/pods", "default/b", cache="only")
+
+
+@looptime
+async def test_a_custom_resource_is_the_same_by_its_kind_and_by_its_name(world: World) -> None:
+    world.server.create("apiextensions.k8s.io/v1/customresourcedefinitions", widgets())
+    made = {
+        "apiVersion": "example.com/v1",
+        "kind": "Widget",
+        "metadata": {"name": "w", "namespace": "default"},
+    }
+    world.server.create("example.com/v1/widgets", made)
+    async with holding(world, "example.com/v1/widgets") as held:
+        await held.synced(30)
+        found = await world.client.get("example.com/v1", "default/w", kind="Widget", cache="only")
+        assert (found.kind, found.name) == ("Widget", "w")
+        with pytest.raises(kr.NotFound, match=r'widgets\.example\.com "none" not found'):
+            await world.client.get("example.com/v1", "default/none", kind="Widget", cache="only")
+    assert world.server.requests.count(verb="get", resource="example.com/v1/widgets") == 0
 
 
 @looptime
