@@ -119,6 +119,12 @@ async def test_a_list_of_an_empty_namespace_is_one_of_all(api: Api) -> None:
     assert names(listed) == names({"items": made})
 
 
+async def test_what_is_not_there_is_not_there_for_any_method(api: Api) -> None:
+    """Source: staging/src/k8s.io/apiserver/pkg/server/handler.go"""
+    answer = await api.post("/nope", {})
+    assert (answer.status, answer.text) == (404, "404 page not found\n")
+
+
 async def test_a_method_that_a_path_does_not_take_is_not_allowed(api: Api) -> None:
     """Recorded: 01 method not allowed"""
     answer = await api.post(api.path("v1/configmaps", "x"), {"metadata": {"name": "x"}})

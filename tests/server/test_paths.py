@@ -54,6 +54,16 @@ async def test_a_path_that_nobody_looks_after_is_a_page(path: str) -> None:
     assert (found.status, found.text) == (404, "404 page not found\n")
 
 
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
+async def test_what_is_not_there_is_not_there_for_any_method(method: str) -> None:
+    server = MemoryApiServer()
+    for path in ("/nope", "/apis/nope.example.com/v1/things", "/api/v2", "/api/v1//pods"):
+        assert (await asked(server, path, method=method)).status == 404, path
+    if method != "GET":
+        for path in ("/api", "/apis/", "/apis/apps", "/api/v1/", "/version"):
+            assert (await asked(server, path, method=method)).status == 405, path
+
+
 async def test_a_namespace_that_is_left_empty_is_every_one_to_a_list() -> None:
     server = MemoryApiServer()
     server.create("v1/configmaps", {"metadata": {"name": "a", "namespace": "one"}})

@@ -30,7 +30,8 @@ class Paths:
         accepts nothing there is.
         """
         if call.method not in ("GET", "HEAD"):
-            raise statuses.method_not_allowed()
+            there = self.has("/" + info.path.strip("/"))
+            raise statuses.method_not_allowed() if there else self.nothing_at(info.path)
         accept = call.headers.get("accept", "")
         match info.path.strip("/").split("/"):
             case _ if "//" in info.path:  # the server takes paths as they are, and redirects nobody
