@@ -234,7 +234,7 @@ class Door:
             response = await self._send(request)
             status = response.status
             try:
-                await self._check_head(request, response, lane)
+                await self._check_head(request, response, lane, started)
             except BaseException:
                 await response.close()
                 raise
@@ -483,12 +483,10 @@ class Door:
         self.outage.answered()
         return response
 
-    async def _check_head(
-        self, request: Request, response: Response, lane: Lane, started: float | None = None
-    ) -> None:
+    async def _check_head(self, request: Request, response: Response, lane: Lane, started: float) -> None:
         """Raise what the status and the content type of *response* call for, and learn from it.
 
-        *started*: when it was sent, if the time to its headers tells how busy the server is.
+        *started*: when it was sent; the time to its headers may tell how busy the server is.
         """
         if response.status < 500 and response.status != 429:
             self.budget.succeeded()  # an answer, if not the one that was hoped for
@@ -501,9 +499,7 @@ class Door:
         except NotAKubernetesAnswer:
             self.pressure.answered(request, lane, headers, None, None)
             raise
-        comparable = started is not None and request.verb != "list"
-        latency = self._now() - started if comparable and started is not None else None
-        self.pressure.answered(request, lane, headers, None, latency)
+        self.pressure.answered(request, lane, headers, None, self._now() - started)
 
     def _finished(self, request: Request, status: int, started: float, attempt: int, failure: str) -> None:
         self._observers(

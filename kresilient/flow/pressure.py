@@ -157,7 +157,7 @@ class Pressure:
     ) -> None:
         """Learn from one answer.
 
-        *error*: what a failed one is. *latency*: seconds it took, of a request that is worth comparing.
+        *error*: what a failed one is. *latency*: seconds to its headers; compared with those of its like.
         """
         now, server = self._clock(), self._server
         held_by = self._level_name(request, lane)
@@ -184,7 +184,8 @@ class Pressure:
             before = server.known(held_by)  # its level may not have been known then
             for one in {id(one): one for one in (level, api, before) if one is not None}.values():
                 self._rise(one, now)
-        if latency is not None and lane is not Lane.LEASE and self._slower(request, latency):
+        likes = None if latency is None or lane is Lane.LEASE else _likes(request)
+        if latency is not None and likes is not None and self._slower(likes, latency):
             self._fall(level, now, _FALL_BY_LATENCY, _HOLD_BY_LATENCY, f"answers take {latency:.2g} s")
 
     def _count(self, level: Level, lane: Lane, now: float) -> None:
@@ -250,12 +251,12 @@ class Pressure:
             lambda limiter: PressureChanged(level.name, level.rate(limiter), paused, reason)
         )
 
-    def _slower(self, request: Request, latency: float) -> bool:
-        """Whether answers of this kind have become several times slower than they used to be."""
-        usual, in_a_row = self._server.latencies.get(_kind(request), (latency, 0))
+    def _slower(self, likes: tuple[str, str], latency: float) -> bool:
+        """Whether answers to its likes have become several times slower than they used to be."""
+        usual, in_a_row = self._server.latencies.get(likes, (latency, 0))
         slow = latency > max(_SLOW_AT_LEAST, _SLOW * usual)
         usual += (latency - usual) * (0.01 if latency > usual else 0.2)
-        self._server.latencies[_kind(request)] = (usual, in_a_row + 1 if slow else 0)
+        self._server.latencies[likes] = (usual, in_a_row + 1 if slow else 0)
         return slow and in_a_row + 1 >= _SLOW_IN_A_ROW
 
     def _level_name(self, request: Request, lane: Lane) -> str:
@@ -276,6 +277,23 @@ def _too_long(level: Level, brake: Limiter | None, lane: Lane, within: float, ex
 
 def _kind(request: Request) -> tuple[str, str]:
     return request.verb, request.resource
+
+
+def _likes(request: Request) -> tuple[str, str] | None:
+    """What the time to its headers is compared with: requests that are as much work for the server.
+
+    None for a whole list, whose headers come before or after its body was made, as servers differ, and for
+    any other stream (a log), which is begun by somebody else.
+    """
+    if request.verb == "watch":  # the headers come before the first event, whatever is watched
+        return "watch", _api_name(request)
+    if request.verb == "list":
+        query = dict(request.query)
+        if not query.get("limit") or query.get("resourceVersion") == "0":  # the watch cache knows no limit
+            return None
+        asked = (f"{name}={query.get(name, '')}" for name in ("limit", "labelSelector", "fieldSelector"))
+        return "list", "&".join((request.path, *asked))
+    return None if request.streaming else _kind(request)
 
 
 def _api_name(request: Request) -> str:

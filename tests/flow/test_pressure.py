@@ -196,6 +196,66 @@ async def test_slowness_is_each_kinds_own() -> None:
     assert one.seen == []
 
 
+def watch(resource: str, path: str, **query: str) -> Request:
+    return Request("GET", path, tuple(query.items()), verb="watch", resource=resource, streaming=True)
+
+
+def page(path: str = "/api/v1/pods", **query: str) -> Request:
+    return Request("GET", path, tuple(query.items()), verb="list", resource="v1/pods")
+
+
+def slow_ones(like: Request, slow: list[Request]) -> list[Event]:
+    """What is reported where requests of one kind were fast, and then others were slow."""
+    one = Pressed()
+    for _ in range(50):
+        one.answer(like, latency=0.02)
+    for request in slow:
+        one.answer(request, latency=5.0)
+    return one.seen
+
+
+async def test_starts_of_watches_in_one_api_become_slower_together() -> None:
+    pods, nodes = (
+        watch("v1/pods", "/api/v1/pods"),
+        watch("v1/nodes", "/api/v1/nodes", sendInitialEvents="true"),
+    )
+    others = watch("e.io/v1/as", "/apis/e.io/v1/as")
+    assert slow_ones(pods, [nodes, pods, nodes])
+    assert slow_ones(pods, [others] * 9) == []
+
+
+async def test_pages_of_one_list_are_compared_with_each_other_and_whole_lists_with_nothing() -> None:
+    first = page(limit="500", resourceVersion="5", resourceVersionMatch="NotOlderThan")
+    further = page(limit="500", **{"continue": "x"})
+    assert slow_ones(first, [further, first, further])
+    for whole in (page(), page(limit="500", resourceVersion="0")):
+        assert slow_ones(whole, [whole] * 9) == []
+    for other in (
+        page(limit="50"),
+        page(limit="500", labelSelector="a"),
+        page("/api/v1/namespaces/n/pods", limit="500"),
+    ):
+        assert slow_ones(first, [other] * 9) == []
+
+
+async def test_a_log_that_is_followed_is_compared_with_nothing() -> None:
+    log = Request("GET", "/api/v1/namespaces/n/pods/p/log", verb="get", resource="v1/pods", streaming=True)
+    assert slow_ones(GET, [log] * 9) == []
+
+
+async def test_the_start_of_a_watch_is_timed_to_its_headers() -> None:
+    start = watch("v1/pods", "/api/v1/pods")
+    transport = Driven(lambda _: Scripted(), latency=0.02)
+    seen: list[Event] = []
+    one = Door(transport, limiter=Limiter(20.0), observers=Observers(seen.append), random=lambda: 0.0)
+    for number in range(13):
+        transport.latency = 0.02 if number < 10 else 5.0
+        await (await one.open(start)).close()
+    (pressed,) = [event for event in seen if isinstance(event, PressureChanged)]
+    assert pressed.level == "lane read" and "answers take 5 s" in pressed.reason
+    await one.close()
+
+
 # --- whom it concerns ---
 
 
