@@ -27,14 +27,12 @@ from .api.errors import (
 from .api.field_selectors import FieldSelector
 from .api.objects import KubeObject
 from .api.resources import Key, Resource
-from .api.versions import is_older
 from .api.views import View, view_of
 from .cache.footprint import Footprint, footprint_of
 from .cache.index import IndexSpec
 from .cache.informer import Informer, running_loop
 from .cache.intake import Transform
 from .cache.options import InformerOptions
-from .cache.reflector import Reflector
 from .cache.shared import SharedInformer, health_of
 from .cache.timing import Timing
 from .client_health import ClientHealth
@@ -62,6 +60,7 @@ from .observe.log import log_observer
 from .reads import ListCall, WatchStream
 from .transport.base import Request, Response, Transport
 from .verbs import Body, PatchType, Propagation, Selector, Write, WriteOptions
+from .write_through import ReadAfterWrite, WriteThrough
 
 __all__ = ["Client", "ClientHealth"]
 
@@ -98,6 +97,7 @@ class Client:
         spread: float | None = None,
         start_jitter: float | None = None,
         strict: bool = False,
+        read_after_write: ReadAfterWrite = "overlay",
         observers: Iterable[Observer] = (),
         random: Callable[[], float] = _random.random,
         timing: Timing | None = None,
@@ -140,6 +140,7 @@ class Client:
             timing=self._timing,
         )
         self._object_reads = ObjectReads(self._informers.of, self._opened, self._spawn)
+        self._write_through = WriteThrough(self._informers.of, mode=read_after_write, observe=self.observers)
         self._tasks: set[asyncio.Task[None]] = set()
         self._crashes: deque[str] = deque(maxlen=20)
 
@@ -486,6 +487,7 @@ class Client:
             dry_run=dry_run,
         )
         answer = await self._call(write.request, repeatable=write.repeatable)
+        await self._write_through.acknowledged(write, where, answer.body)
         return object_deleted(answer, where)
 
     # --- informers ---
@@ -604,25 +606,14 @@ class Client:
 
     async def _written(self, write: Write, where: Resource) -> KubeObject:
         request = write.request
-        before = [
-            (reflector, reflector.store.version, _version_of(reflector, write.key))
-            for shared in self._informers.of(where)
-            for reflector in shared.reflectors.values()
-            if reflector.store.synced
-        ]
+        before = self._write_through.before(write, where)
         answer = await self._call(request, repeatable=write.repeatable)
         try:
             obj = object_written(answer, where)
         except PoisonObject as error:
             raise OutcomeUnknown(f"{request.what}: done, but its answer cannot be read: {error}") from error
-        version = obj.resource_version
-        if "dryRun" not in dict(request.query) and version != write.sent_version:
-            for reflector, cache, held in before:
-                # A write that changed nothing is answered with the version the object has had all along.
-                if is_older(version, cache) and (write.key is None or held not in ("", version)):
-                    reflector.suspect_rewind(
-                        f"{request.what} was answered at version {version}, where the cache stood at {cache}"
-                    )
+        self._write_through.compare(before, write, obj)
+        await self._write_through.acknowledged(write, where, answer.body)
         return obj
 
     def _checked_collection(
@@ -681,8 +672,3 @@ def _timed(timing: Timing, spread: float | None, start_jitter: float | None) -> 
         if not isinstance(seconds, (int, float)) or not (seconds >= 0 and math.isfinite(seconds)):
             raise ConfigError(f"{name} must be seconds >= 0; got {seconds!r}")
     return replace(timing, spread=spread, start_jitter=start_jitter)
-
-
-def _version_of(reflector: Reflector, key: Key | None) -> str:
-    held = reflector.store.table.objects.get(key) if key is not None else None
-    return held.resource_version if held is not None else ""

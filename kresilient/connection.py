@@ -17,6 +17,7 @@ from .observe.events import Observer
 from .transport.auth import Credentials
 from .transport.base import Transport
 from .transport.config import ClusterConfig, Impersonation
+from .write_through import ReadAfterWrite
 
 __all__ = ["AccessOptions", "ConnectOptions", "connect"]
 
@@ -66,6 +67,7 @@ def connect(
     spread: float = SPREAD,
     start_jitter: float = 0.0,
     strict: bool = False,
+    read_after_write: ReadAfterWrite = "overlay",
     observers: Iterable[Observer] = (),
     **options: Unpack[ConnectOptions],
 ) -> Client:
@@ -90,6 +92,8 @@ def connect(
             once; set it where a whole fleet starts together, as the pods of a DaemonSet do.
         strict: refuse the polling of whole lists (`CostlyListRefused`), which is else logged and counted
             once a place.
+        read_after_write: `overlay` shows what a write was answered with in this client's informers at once;
+            `wait` has the write wait until their watches have brought it. See `docs/consistency.md`.
         observers: hear every event of `kresilient.observe.events`.
         options: the cluster and the credentials; see `ConnectOptions`.
 
@@ -127,5 +131,6 @@ def connect(
         spread=spread,
         start_jitter=start_jitter,
         strict=strict,
+        read_after_write=read_after_write,
         observers=observers,
     )

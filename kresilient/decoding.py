@@ -1,4 +1,5 @@
-"""What a verb is answered with, read as an object."""
+"""What a verb is answered with, read as an object: its bytes are those that a watch has, without the newline
+that ends an answer."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ __all__ = ["object_deleted", "object_read", "object_written"]
 def object_read(answer: Answer, where: Resource) -> KubeObject:
     """The object that a get was answered with. Raises `WireError` where the answer is none."""
     try:
-        return KubeObject.decode(answer.body, kind=where.kind, api_version=where.api_version)
+        return KubeObject.decode(answer.body.rstrip(), kind=where.kind, api_version=where.api_version)
     except PoisonObject as error:
         raise WireError(f"{where}: the answer is no object: {error}") from error
 
@@ -26,7 +27,7 @@ def object_written(answer: Answer, where: Resource) -> KubeObject:
     Raises `PoisonObject` where it is no object of any kind.
     """
     try:
-        return KubeObject.decode(answer.body, kind=where.kind, api_version=where.api_version)
+        return KubeObject.decode(answer.body.rstrip(), kind=where.kind, api_version=where.api_version)
     except PoisonObject:
         try:
             header = msgspec.json.decode(answer.body, type=Header)
@@ -34,13 +35,13 @@ def object_written(answer: Answer, where: Resource) -> KubeObject:
             header = None
         if header is None or not header.kind:
             raise
-        return KubeObject(answer.body, header.metadata, header.kind, header.api_version)
+        return KubeObject(answer.body.rstrip(), header.metadata, header.kind, header.api_version)
 
 
 def object_deleted(answer: Answer, where: Resource) -> KubeObject | None:
     """The last state that a delete was answered with, or None where the server sent none."""
     try:
-        obj = KubeObject.decode(answer.body, kind=where.kind, api_version=where.api_version)
+        obj = KubeObject.decode(answer.body.rstrip(), kind=where.kind, api_version=where.api_version)
     except PoisonObject:
         return None
     return None if obj.kind == "Status" else obj

@@ -83,12 +83,14 @@ class Write:
         key: of the object it changes; None for a create, whose name the server may make up.
         sent_version: the resource version in its body, `""` where there is none.
         repeatable: a precondition makes a repeat safe.
+        dry_run: nothing is stored.
     """
 
     request: Request
     key: Key | None = None
     sent_version: str = ""
     repeatable: bool = False
+    dry_run: bool = False
 
 
 def get(resource: Resource, key: Key) -> Request:
@@ -172,7 +174,8 @@ def create(resource: Resource, body: Body, namespace: str | None, options: Write
         if place is None and resource.namespaced:
             raise InvalidName(f"create {resource}: it is namespaced: set metadata.namespace, or namespace=")
         path = resource.collection_path(place)
-    return Write(_write("POST", path, data, "application/json", "create", resource, options.query()))
+    request = _write("POST", path, data, "application/json", "create", resource, options.query())
+    return Write(request, dry_run=options.dry_run)
 
 
 def update(resource: Resource, body: Body, namespace: str | None, options: WriteOptions) -> Write:
@@ -184,7 +187,7 @@ def update(resource: Resource, body: Body, namespace: str | None, options: Write
     key, version = join_key(namespace or meta.get("namespace"), str(name)), _version_in(meta)
     path = resource.object_path(key)
     request = _write("PUT", path, data, "application/json", "update", resource, options.query())
-    return Write(request, key, version, bool(version))
+    return Write(request, key, version, bool(version), options.dry_run)
 
 
 def patch(
@@ -219,7 +222,7 @@ def patch(
         version = _version_in(meta)
     path = resource.object_path(key)
     request = _write("PATCH", path, data, _CONTENT_TYPE[kind], "patch", resource, query)
-    return Write(request, key, version, bool(version))
+    return Write(request, key, version, bool(version), options.dry_run)
 
 
 def delete(
@@ -252,7 +255,7 @@ def delete(
     data = _encoder.encode(options)
     path = resource.object_path(key)
     request = _write("DELETE", path, data, "application/json", "delete", resource, ())
-    return Write(request, key, resource_version or "", bool(preconditions))
+    return Write(request, key, resource_version or "", bool(preconditions), dry_run)
 
 
 def _version_in(meta: Mapping[str, Any]) -> str:

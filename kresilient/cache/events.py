@@ -30,6 +30,8 @@ class Source(StrEnum):
     RELIST = "relist"
     """A later list: the watch had missed the change, intermediate states included."""
     WATCH = "watch"
+    WRITE = "write"
+    """A write of this process, told as soon as it was acknowledged; the watch does not tell of it again."""
 
 
 class Event(msgspec.Struct, Generic[T], frozen=True, gc=False):

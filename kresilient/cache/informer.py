@@ -175,6 +175,42 @@ class Informer(Generic[T]):
             reason = shared.reason or "the list is still being read"
             raise SyncError(f"{shared.name} did not sync within {timeout} s: {reason}") from None
 
+    async def wait_for(
+        self, resource_version: str, *, key: Key | None = None, timeout: float | None = None
+    ) -> None:
+        """Wait until the cache itself has reached *resource_version*, own writes apart.
+
+        The version is one of this resource: of an object, a list or a write; where versions are no numbers
+        they do not compare, and it returns at once. A selective or quiet watch may reach it only with the
+        server's next bookmark, about a minute later.
+
+        Args:
+            key: wait for the namespace of this key only, where the informer follows several.
+            timeout: seconds; None for as long as it takes.
+
+        Raises `SyncError` where the time passes, saying where the cache stands and why, and `LifecycleError`
+        where the informer ends before. Cancelled: nothing has changed.
+        """
+        shared = self._on_loop()
+        reflectors = list(shared.reflectors.values())
+        if key is not None:
+            reflectors = [shared.reflectors[None if None in shared.reflectors else self._place(shared, key)]]
+        waits = [reflector.reaching(resource_version) for reflector in reflectors]
+        try:
+            async with asyncio.timeout(timeout):
+                for wait in waits:
+                    await wait
+        except TimeoutError:
+            stands = ", ".join(reflector.store.version or "nothing" for reflector in reflectors)
+            reason = shared.reason or "the watch has not brought it yet"
+            raise SyncError(
+                f"{shared.name} did not reach version {resource_version} within {timeout} s; it stands at "
+                f"{stands}: {reason}"
+            ) from None
+        finally:
+            for wait in waits:
+                wait.cancel()
+
     # --- reads ---
 
     def get(self, key: Key) -> T | None:
@@ -421,7 +457,10 @@ class Informer(Generic[T]):
         shared = self._readable()
         if self._only is not None:
             return self._only
-        return shared.reflectors[self._held(shared, split_key(key)[0])].store
+        return shared.reflectors[self._place(shared, key)].store
+
+    def _place(self, shared: SharedInformer, key: Key) -> str | None:
+        return self._held(shared, split_key(key)[0])
 
     def _objects(self, shared: SharedInformer, namespace: str | None) -> builtins.list[KubeObject]:
         if namespace is not None:

@@ -1,7 +1,8 @@
 """The reflector: walks the ListWatch table (`states.py`) and alone writes the store.
 
 It lists, swaps the list in, watches, and applies each event; whatever goes wrong becomes a signal, and the
-table says what follows. It never asks the server for anything except through the door.
+table says what follows. It never asks the server for anything except through the door. Own writes are shown
+over what it wrote (`overlay.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final, Protocol
 
 from cachetools import LRUCache
 
-from ..api.errors import ConnectionLost, KresilientError, PoisonObject
+from ..api.errors import ConnectionLost, KresilientError, LifecycleError, PoisonObject
 from ..api.objects import KubeObject
 from ..api.resources import Key
 from ..api.versions import is_newer, is_older, later, version_number
@@ -35,6 +36,8 @@ from .freshness import Freshness
 from .health import ReflectorHealth
 from .intake import Intake
 from .listwatch import ListResult, ListWatch, signal_of, signal_of_status
+from .overlay import Change, Overlay
+from .progress import Progress
 from .states import (
     Action,
     Closed,
@@ -70,7 +73,7 @@ from .states import (
     first_state,
     step,
 )
-from .store import Store, Table, differences
+from .store import Store, Table, differences, same
 from .timing import Timing
 
 __all__ = ["Reflector", "Sink"]
@@ -119,6 +122,10 @@ class Reflector:
         self.store = store
         self.freshness = Freshness()
         self.health = ReflectorHealth(freshness=self.freshness)
+        self._progress = Progress()
+        self._overlay = Overlay(store)
+        self._undelivered: dict[Key, Change] = {}  # of a relist that is swapped in
+        self._listeners: Sequence[Callable[[Event[KubeObject]], None]] = ()  # who hears of those
         self._listwatch = listwatch
         self._sink = sink
         self._intake = intake
@@ -172,7 +179,28 @@ class Reflector:
                     await self._take(await self._perform(self._state))
         finally:
             self._enter(step(self._state, Stop(), streaming=False), Stop())
+            self._progress.end(LifecycleError(f"the informer of {self.name} ended"))
             await self._drop_stream()
+
+    # --- own writes ---
+
+    def wrote(self, key: Key, uid: str, version: str, obj: KubeObject | None) -> None:
+        """Show a write that was acknowledged: *obj* as it is kept, None where it is outside of the cache."""
+        self._show(self._overlay.wrote(key, uid, version, obj), Source.WRITE)
+
+    def deleted(self, key: Key, uid: str, version: str) -> None:
+        """Show *uid* no more: its delete was acknowledged; *version* is its last one, where that is known."""
+        if uid not in self._deleted:
+            self._show(self._overlay.deleted(key, uid, version), Source.WRITE)
+
+    def reaching(self, version: str) -> asyncio.Future[None]:
+        """Done once what this follows has reached *version*, own writes apart, or at once where versions do
+        not compare; it fails where the reflector ends before. Cancel it, or it waits for ever."""
+        return self._progress.reaching(version, self.store.version)
+
+    def base(self, key: Key) -> KubeObject | None:
+        """What the server was last heard to have under *key*, without own writes."""
+        return self._overlay.base(key)
 
     def suspect_rewind(self, reason: str) -> None:
         """An own write came back with a version below the cache's: look for proof when next watching."""
@@ -267,6 +295,7 @@ class Reflector:
     async def _list(self, listing: Listing) -> Signal:
         table, self._fresh = self.store.new_table(), None
         self._result, self._list_started = ListResult(), self._clock()
+        self._overlay.begin_list()
         if listing.strategy is Strategy.STREAM:
             failed = await self._read_streaming_list(listing, table)
             if failed is not None:
@@ -352,28 +381,32 @@ class Reflector:
         table, self._fresh = self._fresh, None
         assert table is not None
         store, result, first = self.store, self._result, not self.store.synced
-        changes: list[Event[KubeObject]] = []
-        added = updated = deleted = 0
+        changes: dict[Key, Change] = {}
         if not first:
             if table.nameless:
                 for key, held in store.table.objects.items():
                     if key not in table.objects:
                         table.put(key, held)
-            for difference in differences(store.table, table, pause_every=_SLICE):
-                if difference is None:
-                    await asyncio.sleep(0)
-                    continue
-                key, before, after = difference
-                added += before is None
-                deleted += after is None
-                updated += before is not None and after is not None
-                changes += _events(key, before, after, Source.RELIST)
+            await self._compare(table, changes)
+        # No other task has a turn from here on until readers see the new table.
+        written, self._overlay.touched = self._overlay.touched or set(), None
+        written |= self._overlay.forget() if rewind else self._overlay.rebase(table, result.version)
+        if not first:
+            for key in written:
+                changes.pop(key, None)
+                before, after = store.table.objects.get(key), table.objects.get(key)
+                if before is None or after is None or not same(before, after):
+                    if before is not after:
+                        changes[key] = Change(key, before, after)
+                else:
+                    table.objects[key] = before
         if table.nameless:
             self._schedule_relist()
         recipients = self._sink.recipients()
         seen = store.version
         store.swap(table, result.version)
         self.health.resource_version = result.version
+        self._progress.at(result.version)
         if rewind:
             self.health.rewinds += 1
             self._deleted.clear()
@@ -381,10 +414,11 @@ class Reflector:
         consistent = isinstance(self._state, Listing) and self._state.most_recent
         self.freshness.replaced(result.version, consistent_since=result.begun if consistent else None)
         if first:
-            added = len(table.objects)
             self._sink.listed(self)
         else:
             self.health.relists[self._cause] = self.health.relists.get(self._cause, 0) + 1
+        added = len(table.objects) if first else sum(one.before is None for one in changes.values())
+        deleted = sum(one.after is None for one in changes.values())
         self._observe(
             Listed(
                 self.name,
@@ -392,18 +426,35 @@ class Reflector:
                 result.version,
                 len(table.objects),
                 added,
-                updated,
+                0 if first else len(changes) - added - deleted,
                 deleted,
                 result.bytes,
                 result.wire_bytes,
                 self._clock() - self._list_started,
             )
         )
-        for count, event in enumerate(changes, 1):
-            for push in recipients:
-                push(event)
+        self._undelivered, self._listeners = changes, recipients
+        for count, key in enumerate(tuple(changes), 1):
+            self._deliver_relisted(key)
             if not count % _SLICE:
                 await asyncio.sleep(0)
+
+    async def _compare(self, table: Table, changes: dict[Key, Change]) -> None:
+        """Fill *changes* with what *table* has otherwise; others have turns meanwhile, and may write."""
+        self._overlay.touched = set()
+        for difference in differences(self.store.table, table, pause_every=_SLICE):
+            if difference is None:
+                await asyncio.sleep(0)
+            else:
+                changes[difference[0]] = Change(*difference)
+
+    def _deliver_relisted(self, key: Key) -> None:
+        """Tell of what a relist changed under *key*, unless that was done."""
+        change = self._undelivered.pop(key, None)
+        if change is not None:
+            for event in _events(*change, Source.RELIST):
+                for push in self._listeners:
+                    push(event)
 
     # --- watches ---
 
@@ -527,7 +578,7 @@ class Reflector:
             return signal_of_status(frame.status, self.name, None)
         table = self.store.table
         if frame.deleted and frame.key:
-            self._remove(frame.key, None)
+            self._show(self._overlay.remove(frame.key), Source.WATCH)
         elif frame.key:
             table.quarantined[frame.key] = frame.error
         else:
@@ -543,17 +594,20 @@ class Reflector:
                 self._silence.reschedule(self._deadline())
 
     def _advance(self, version: str) -> None:
-        self.store.version = self.health.resource_version = later(version, self.store.version)
-        self.freshness.reached(self.store.version)
+        self.store.version = reached = self.health.resource_version = later(version, self.store.version)
+        for change in self._overlay.advance(reached):
+            self._show(change, Source.WATCH)
+        self._progress.at(reached)
+        self.freshness.reached(reached)
 
     def _apply(self, event: WatchEvent) -> None:
         """Apply one event to the store and deliver it.
 
         Raises `PoisonObject` where the object cannot be kept; the store is unchanged then.
         """
-        obj, table = event.object, self.store.table
+        obj = event.object
         key, meta = obj.key, obj.meta
-        held = table.objects.get(key)
+        held = self._overlay.base(key)
         if held is None:
             stale = not is_newer(meta.resource_version, self._deleted.get(meta.uid, ""))
         elif event.type == "DELETED" and held.meta.uid == meta.uid:
@@ -566,32 +620,37 @@ class Reflector:
             self._observe(StaleEventIgnored(self.name, key, meta.resource_version))
         elif event.type == "DELETED":
             self._deleted[meta.uid] = meta.resource_version
-            self._remove(key, obj)
+            self._show(self._overlay.remove(key, meta.uid, meta.resource_version), Source.WATCH, last=obj)
         else:
             kept = obj if self._intake.idle else self._intake(obj)
             if held is not None and held.meta.uid != meta.uid:
                 self._mark(Replaced())
-            table.put(key, kept)
-            if held is None or held.raw != kept.raw:
-                self._deliver(_events(key, held, kept, Source.WATCH))
+            self._show(self._overlay.put(key, kept), Source.WATCH)
 
-    def _remove(self, key: Key, last: KubeObject | None) -> None:
-        held = self.store.table.remove(key)
-        if held is None:
+    def _show(self, change: Change | None, source: Source, *, last: KubeObject | None = None) -> None:
+        """Deliver *change*; *last* is the object of a DELETED event as it came."""
+        if change is None:
             return
-        if last is not None and last.meta.uid != held.meta.uid:
-            last = None
-        if last is not None and not self._intake.idle:
-            try:
-                last = self._intake(last)
-            except PoisonObject:
-                last = None  # the state held serves as the last one known
-        self._deliver([Event(EventType.DELETED, key, last or held, held, False, Source.WATCH)])
-
-    def _deliver(self, events: list[Event[KubeObject]]) -> None:
+        key, before, after = change
+        if before is not None and after is not None and before.raw == after.raw:
+            return
+        if self._undelivered:
+            self._deliver_relisted(key)
+        events = _events(key, before, after, source)
+        if after is None and before is not None and last is not None and last.meta.uid == before.meta.uid:
+            events = [Event(EventType.DELETED, key, self._last(last, before), before, False, source)]
         for push in self._sink.recipients():
             for event in events:
                 push(event)
+
+    def _last(self, last: KubeObject, held: KubeObject) -> KubeObject:
+        """The last state known of an object that was deleted as *last*."""
+        if self._intake.idle:
+            return last
+        try:
+            return self._intake(last)
+        except PoisonObject:
+            return held
 
     def _set_aside(self, poison: Poison) -> None:
         self.health.poisoned += 1

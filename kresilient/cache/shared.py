@@ -6,15 +6,12 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from ..api.errors import (
-    KresilientError,
-    LifecycleError,
-    SyncError,
-)
+from ..api.errors import KresilientError, LifecycleError, PoisonObject, SyncError
 from ..api.objects import KubeObject
-from ..api.resources import Key
+from ..api.resources import Key, split_key
 from ..flow.door import Door
 from ..observe.events import HandlerFailed, Observers
+from .acknowledged import Deleted, Written
 from .events import Event
 from .health import InformerHealth
 from .index import parse_indexes
@@ -22,6 +19,7 @@ from .intake import Intake
 from .listwatch import ListWatch
 from .options import InformerOptions
 from .reflector import Reflector
+from .scope import Scope
 from .store import Store
 from .subscription import Feed
 from .timing import Timing
@@ -63,6 +61,7 @@ class SharedInformer:
             view=options.view,
             metadata_only=options.metadata_only,
         )
+        self.scope = Scope(options, intake)
         self.reflectors: dict[str | None, Reflector] = {}
         for namespace in options.namespaces or (None,):
             self.reflectors[namespace] = Reflector(
@@ -133,6 +132,44 @@ class SharedInformer:
                 raise SyncError(f"{self.name} cannot sync: {self.reason}")
             self._changed.clear()
             await self._changed.wait()
+
+    # --- own writes ---
+
+    def reflector_of(self, key: Key) -> Reflector | None:
+        """Who follows the namespace of *key*; None where nobody does."""
+        reflectors = self.reflectors
+        return reflectors.get(None) or reflectors.get(split_key(key)[0])
+
+    def show(self, done: Written | Deleted) -> bool:
+        """Show what was written; False where only the server can tell whether it belongs here."""
+        reflector = self.reflector_of(done.key)
+        if reflector is None:
+            return True
+        if isinstance(done, Deleted):
+            reflector.deleted(done.key, done.uid, done.version)
+            return True
+        holds = self.scope.holds(done.object)
+        if holds is None:
+            return False
+        try:
+            kept = self.scope.kept(done.object) if holds else None
+        except PoisonObject:
+            return True  # its watch sets it aside, and says why
+        reflector.wrote(done.key, done.uid, done.version, kept)
+        return True
+
+    def awaits(self, done: Written) -> bool:
+        """Whether the watch is about to bring what was written: it is, or was, among what is held here."""
+        reflector = self.reflector_of(done.key)
+        if reflector is None or not reflector.store.synced:
+            return False
+        return self.scope.holds(done.object) is not False or reflector.base(done.key) is not None
+
+    def reaching(self, done: Written | Deleted) -> asyncio.Future[None]:
+        """Done once the watch has brought what was written. Cancel it, or it waits for ever."""
+        reflector = self.reflector_of(done.key)
+        assert reflector is not None
+        return reflector.reaching(done.version)
 
     # --- feeds ---
 

@@ -17,7 +17,7 @@ from ..api.objects import KubeObject
 from ..api.resources import Key
 from .index import Extract, Index
 
-__all__ = ["Store", "Table", "differences"]
+__all__ = ["Store", "Table", "differences", "same"]
 
 IndexFailure = Callable[[str, Key, Exception], None]
 
@@ -144,27 +144,31 @@ def differences(old: Table, new: Table, *, pause_every: int) -> Iterator[Differe
     """(key, before, after) for every object that is not the same in both; deletes come first.
 
     The bytes decide, not the version: a server whose history went back may have used a version twice. But a
-    watch says of what type an object is, and a list does not: that makes no other object. None comes after
-    every *pause_every* keys compared, for others to have a turn.
+    watch says of what type an object is, and a list does not: that makes no other object. One that is the
+    same becomes that of *old* in *new* too: the one that subscribers were given. None comes after every
+    *pause_every* keys compared, for others to have a turn; what they write to *old* then may be missed.
     """
     compared = 0
-    for key, before in old.objects.items():
-        if key not in new.objects:
+    for key in tuple(old.objects):
+        if key not in new.objects and (before := old.objects.get(key)) is not None:
             yield key, before, None
         compared += 1
         if not compared % pause_every:
             yield None
     for key, after in new.objects.items():
         held = old.objects.get(key)
-        if held is None or not _same(held, after):
+        if held is None or not same(held, after):
             yield key, held, after
+        else:
+            new.objects[key] = held
         compared += 1
         if not compared % pause_every:
             yield None
 
 
-def _same(one: KubeObject, other: KubeObject) -> bool:
-    if one.raw == other.raw:
+def same(one: KubeObject, other: KubeObject) -> bool:
+    """Whether the two are one state of one object: in a list, in an event, or as a write was answered."""
+    if one is other or one.raw == other.raw:
         return True
     if one.meta.resource_version != other.meta.resource_version or one.meta.uid != other.meta.uid:
         return False

@@ -33,6 +33,7 @@ __all__ = [
     "Rewound",
     "StaleEventIgnored",
     "TaskCrashed",
+    "WriteNotSeen",
     "loop_time",
 ]
 
@@ -190,6 +191,17 @@ class Rewound(Event):
     reflector: str
     from_version: str
     to_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class WriteNotSeen(Event):
+    """The watch of an informer has not brought an own write within `seconds`, and what the write was answered
+    with could not be shown in its place: only the server can tell whether it belongs there."""
+
+    informer: str
+    key: str
+    version: str
+    seconds: float
 
 
 # --- subscriptions and tasks -------------------------------------------------------------------------

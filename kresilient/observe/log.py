@@ -39,6 +39,7 @@ from .events import (
     Rewound,
     StaleEventIgnored,
     TaskCrashed,
+    WriteNotSeen,
     loop_time,
 )
 
@@ -276,6 +277,16 @@ def _rewound(event: Rewound) -> _Line:
     return "reflector", logging.WARNING, "the server's history went back", pairs, (event.reflector,)
 
 
+def _write_not_seen(event: WriteNotSeen) -> _Line:
+    pairs = {
+        "informer": event.informer,
+        "key": event.key,
+        "resource_version": event.version,
+        "seconds": event.seconds,
+    }
+    return "reflector", logging.WARNING, "own write not seen by the watch", pairs, (event.informer,)
+
+
 def _handler_failed(event: HandlerFailed) -> _Line:
     pairs = {
         "informer": event.informer,
@@ -312,6 +323,7 @@ _DESCRIBED: Final[dict[type[Event], Callable[[Any], _Line | None]]] = {
     ObjectQuarantined: _quarantined,
     StaleEventIgnored: _stale,
     Rewound: _rewound,
+    WriteNotSeen: _write_not_seen,
     HandlerFailed: _handler_failed,
     BacklogMerging: _merging,
     TaskCrashed: _crashed,

@@ -208,6 +208,9 @@ def test_an_object_that_says_of_what_type_it_is_differs_from_none_that_does_not(
     body = b'"metadata":{"name":"a","namespace":"default","uid":"u","resourceVersion":"1"},"spec":{"v":1}}'
     watched, listed = KubeObject.decode(head + body), KubeObject.decode(b"{" + body, kind="Pod")
     assert _all(filled(watched), filled(listed)) == _all(filled(listed), filled(watched)) == []
+    fresh = filled(listed)
+    assert _all(filled(watched), fresh) == []
+    assert fresh.objects["default/a"] is watched, "what subscribers were given stays"
     other = KubeObject.decode(b"{" + body.replace(b'"v":1', b'"v":2'))
     assert _all(filled(watched), filled(other)) == [("default/a", watched, other)]
 

@@ -24,6 +24,7 @@ from kresilient.observe.events import (
     Rewound,
     StaleEventIgnored,
     TaskCrashed,
+    WriteNotSeen,
 )
 
 FAULT = ReflectorMoved("v1/pods", "refused", "WAITING", 1.234567, "connect to 127.0.0.1:6443: refused")
@@ -82,6 +83,7 @@ def records() -> Iterator[list[logging.LogRecord]]:
         (ObjectQuarantined("v1/pods", "a/b", "bad"), "reflector", "ERROR", "object set aside"),
         (StaleEventIgnored("v1/pods", "a/b", "3"), "reflector", "DEBUG", "resource_version=3"),
         (Rewound("v1/pods", "9", "3"), "reflector", "WARNING", "from_version=9 to_version=3"),
+        (WriteNotSeen("v1/pods", "default/a", "9", 10.0), "reflector", "WARNING", "resource_version=9"),
         (HandlerFailed("v1/pods", "f", "a/b", BOOM), "handler", "ERROR", "handler=f key=a/b"),
         (BacklogMerging("v1/pods", "f", 5), "handler", "WARNING", "pending=5"),
         (TaskCrashed("reflector v1/pods", BOOM), "task", "ERROR", "task crashed"),

@@ -29,6 +29,7 @@ _ELSEWHERE: Final = {
     "kubeconfig": "a Configuration names the server, and kubernetes_asyncio.config loads it",
     "context": "a Configuration names the server, and kubernetes_asyncio.config loads it",
     "namespace": "the namespace is an argument of each call",
+    "read_after_write": "it is about informers, and this client has none",
     "start_jitter": "it spreads the first lists of informers, and this client has none",
 }
 """The options of `connect` that would have no effect here, and why."""
