@@ -583,7 +583,7 @@ TABLE: Final[tuple[Row, ...]] = (
         "what was waited for",
     ),
     Row(
-        "an outage is over, and another watch of the client found that the server forgot its history",
+        "an outage is over, and another watch found that the server forgot its history",
         (Waiting,),
         HistoryLost,
         Action.NONE,

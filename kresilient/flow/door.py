@@ -197,11 +197,18 @@ class Door:
 
         *place*: where a place is taken as well, for the caller to release.
         *yielding*: for one that then waits for its `outage.turn`: it fails with `ConnectFailed` where the
-        server has come to refuse connections while it waited.
+        server has come to refuse connections while it waited. One that does not is taken for the probe.
 
-        Raises what `open` raises before anything is sent. Cancelled, or failed: nothing is taken.
+        Raises what `open` raises before anything is sent. Cancelled, or failed: nothing is taken, and the
+        turn of a probe is the next one's.
         """
-        await self._admit(request, _lane(request), self._deadline(), token=True, place=place)
+        probes = not yielding and self.outage.lasts
+        try:
+            await self._admit(request, _lane(request), self._deadline(), token=True, place=place)
+        except BaseException:
+            if probes:
+                self.outage.pass_on()
+            raise
         if yielding and self.outage.lasts:
             self._limiter.give_back()
             if place is not None:

@@ -162,7 +162,7 @@ class Levels:
         audience: hears of changes, each hub as those see it who send by its limiter.
     """
 
-    __slots__ = ("__weakref__", "_seen", "audience", "kinds", "latencies", "tight")
+    __slots__ = ("_seen", "audience", "kinds", "latencies", "tight")
 
     def __init__(self) -> None:
         self._seen: LRUCache[str, Level] = LRUCache(REMEMBERED)

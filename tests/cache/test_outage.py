@@ -21,7 +21,7 @@ from .world import World, pod
 
 pytestmark = pytest.mark.looptime
 
-SPARED = "an outage is over, and another watch of the client found that the server forgot its history"
+SPARED = "an outage is over, and another watch found that the server forgot its history"
 EXPIRED = "410: the version expired"
 
 

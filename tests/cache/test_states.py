@@ -168,7 +168,7 @@ WALK: list[tuple[str, State, Signal, bool, State, Action]] = [
         Action.NONE,
     ),
     (
-        "an outage is over, and another watch of the client found that the server forgot its history",
+        "an outage is over, and another watch found that the server forgot its history",
         Waiting(Pause.OUTAGE, W),
         HistoryLost(),
         False,

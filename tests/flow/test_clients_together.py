@@ -216,6 +216,43 @@ async def test_a_turn_with_which_nothing_was_sent_is_handed_on(way: str) -> None
     await first.close()
 
 
+async def test_the_turn_of_an_informer_that_waits_for_its_token_is_handed_on() -> None:
+    transport, outage = ScriptedTransport(REFUSED, REFUSED), Outage("s", random=lambda: 0.0)
+    first, second = door(transport, outage, Limiter(0.01, 1)), door(transport, outage)
+    with pytest.raises(ConnectFailed):
+        await first.call(GET, retry=False)  # its only token
+
+    async def informer() -> None:
+        await outage.turn(30.0)
+        await first.admit(GET, place=first.lists)
+
+    waiting = asyncio.create_task(informer())
+    await asyncio.sleep(1.0)
+    other = asyncio.create_task(second.call(GET, retry=False, probing=True))
+    await asyncio.sleep(1.0)
+    assert len(transport.sent) == 1
+    await first.close()
+    await asyncio.gather(waiting, other, return_exceptions=True)
+    assert isinstance(waiting.exception(), LifecycleError)
+    assert transport.times == [0.0, 2.0]
+    await second.close()
+
+
+async def test_one_that_waits_for_a_pause_in_a_closed_client_hears_so_and_the_others_wait_on() -> None:
+    transport = ScriptedTransport(status(429, retry_after=30), Scripted())
+    async with opened(*clients(transport, 2, retry=ONCE, random=lambda: 0.0)) as (first, second):
+        with pytest.raises(TooManyRequests):
+            await read(first)
+        waiting = [asyncio.create_task(read(client)) for client in (first, second)]
+        await asyncio.sleep(1.0)
+        await first.close()
+        with pytest.raises(LifecycleError):
+            await waiting[0]
+        assert now() == 1.0
+        await waiting[1]
+        assert transport.times == pytest.approx([0.0, 30.0])
+
+
 async def test_a_probe_that_was_sent_and_cancelled_is_not_handed_on() -> None:
     transport, outage = ScriptedTransport(REFUSED, None, REFUSED), Outage("s", random=lambda: 0.0)
     one, other = door(transport, outage), door(transport, outage)
@@ -316,6 +353,18 @@ async def test_a_client_that_is_gone_is_not_kept_for_what_it_would_hear(closes: 
     assert shared_outage(transport.server, random.random).lasts
 
 
+async def test_a_client_that_is_closed_hears_nothing_of_pressure() -> None:
+    transport = ScriptedTransport(status(429))
+    heard: list[Event] = []
+    async with opened(
+        *clients(transport, 1, retry=ONCE), *clients(transport, 1, observers=[heard.append])
+    ) as (first, closed):
+        await closed.close()
+        with pytest.raises(TooManyRequests):
+            await read(first)
+    assert heard == []
+
+
 async def test_each_client_hears_of_pressure_the_rate_that_it_is_held_to() -> None:
     transport = ScriptedTransport(status(429))
     fast, slow = [], []
@@ -380,22 +429,49 @@ async def test_the_share_holds_back_each_client_by_its_own_rate_and_rises_by_any
     assert rates(first, second, newcomer) == [None, None, None] and not levels.tight
 
 
-async def test_a_client_of_another_user_is_held_back_by_the_level_of_its_own_requests() -> None:
-    def level(uid: str, code: int = 200) -> Scripted:
-        headers = {"content-type": "application/json", "X-Kubernetes-PF-PriorityLevel-UID": uid}
-        return Scripted(code, b"{}", headers | ({"Retry-After": "60"} if code == 429 else {}))
+async def test_a_second_fall_lowers_the_brakes_that_others_wait_at() -> None:
+    transport = Driven(lambda _: status(429) if transport.sent[-1] is GET else Scripted())
+    first, second = pressed(transport, Levels(), 16.0, 80.0)
+    other = Request("GET", "/api/v1/nodes/n", verb="get", resource="v1/nodes")
+    await ask(first, 1.5, 1.0)
+    await second.call(other)  # it has a brake of its own now
+    waiting = [asyncio.create_task(second.call(other)) for _ in range(300)]
+    await asyncio.sleep(1.0)
+    with pytest.raises(TooManyRequests):
+        await first.call(GET, retry=False)
+    rate = rates(second)[0]
+    assert rate is not None and rate < 7.0, "half of an eighth, and what a second of success is worth"
+    before = len(transport.sent)
+    await asyncio.sleep(1.0)
+    assert len(transport.sent) - before <= 7 + 2
+    await second.close()
+    await asyncio.gather(*waiting, return_exceptions=True)
 
-    transport = ScriptedTransport(level("system"), level("low", 429), level("system"), level("low"))
-    system, low, newcomer = pressed(transport, Levels(), None, None, None)  # type: ignore[arg-type]
+
+def of_level(uid: str, code: int = 200) -> Scripted:
+    headers = {"content-type": "application/json", "X-Kubernetes-PF-PriorityLevel-UID": uid}
+    return Scripted(code, b"{}", headers | ({"Retry-After": "60"} if code == 429 else {}))
+
+
+async def test_a_newcomer_goes_by_the_level_that_the_others_requests_were_in() -> None:
+    transport = ScriptedTransport(of_level("low", 429), of_level("low"))
+    known, newcomer = pressed(transport, Levels(), None, None)
+    with pytest.raises(TooManyRequests):
+        await known.call(GET, retry=False)
+    await newcomer.call(GET)
+    assert transport.times == pytest.approx([0.0, 60.0])
+
+
+async def test_a_client_of_another_user_goes_by_the_level_that_its_own_requests_were_in() -> None:
+    transport = ScriptedTransport(of_level("system"), of_level("low", 429), of_level("system"))
+    system, low = pressed(transport, Levels(), None, None)
     await system.call(GET)
     with pytest.raises(TooManyRequests):
         await low.call(GET, retry=False)
     await system.call(GET)
     assert now() == 0.0
-    await newcomer.call(GET)
-    assert now() == 0.0, "it takes the level that was seen last for its own"
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(newcomer.call(GET), 59.0)
+        await asyncio.wait_for(low.call(GET), 59.0)
 
 
 async def test_no_number_of_limiters_makes_a_level_grow() -> None:

@@ -166,10 +166,26 @@ async def test_a_probe_that_nobody_waited_for_is_the_next_ones_who_comes() -> No
     await end(*late)
 
 
+async def test_whoever_comes_as_a_probe_is_due_does_not_go_before_those_who_wait() -> None:
+    skew = 0.0
+    outage = Outage("s", random=lambda: 0.0, clock=lambda: asyncio.get_running_loop().time() + skew)
+    outage.refused(REFUSED)
+    first = asyncio.create_task(outage.turn())
+    await asyncio.sleep(1.0)
+    skew = 0.5  # as where the loop was held up, and the timer is late
+    late = asyncio.create_task(outage.turn())
+    await asyncio.sleep(0.1)
+    assert not late.done() and not first.done()
+    await asyncio.sleep(0.4)
+    assert first.done() and not late.done()
+    await end(late)
+
+
 async def test_a_probe_due_in_one_outage_is_not_due_in_the_next() -> None:
     gate = Gate()
     gate.outage.refused(REFUSED)
     await asyncio.sleep(5.0)
+    gate.outage.pass_on()
     gate.outage.answered()
     gate.outage.refused(REFUSED)
     waiting = asyncio.create_task(gate.wait())
