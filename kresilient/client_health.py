@@ -19,7 +19,8 @@ class ClientHealth:
         server: its base URL.
         informers: each of them.
         crashes: what crashed lately (a bug; please report it).
-        reachable: False from a refused connection until the next answer, whichever client it was to.
+        reachable: False from a refused connection, or a third dropped one, until the next answer, whichever
+            client it was to.
         waiting: requests of this client that wait for admission now.
         pressure: the priority levels, lanes and APIs that were asked, those held back first, with the rates
             that this client is held to.

@@ -98,6 +98,7 @@ class TransportError(KresilientError, OSError):
         overdue: the answer had not begun within the request's `answer_within`.
         local: the reason is on this side (no connection free, a time limit of the request's own, closed), so
             it says nothing of the server.
+        dropped: a new connection was accepted, and closed or reset before any byte of an answer.
     """
 
     sent: bool = True
@@ -110,10 +111,12 @@ class TransportError(KresilientError, OSError):
         permanent: bool = False,
         overdue: bool = False,
         local: bool = False,
+        dropped: bool = False,
         brief: str | None = None,
     ) -> None:
         super().__init__(message, brief=brief)
         self.local = local
+        self.dropped = dropped
         if sent is not None:
             self.sent = sent
         self.permanent = permanent

@@ -18,6 +18,7 @@ from ..api.errors import (
     ApiError,
     ConfigError,
     ConnectFailed,
+    ConnectionLost,
     FlowTimeout,
     KresilientError,
     LifecycleError,
@@ -395,7 +396,7 @@ class Door:
 
     def _away(self, request: Request) -> ConnectFailed:
         return ConnectFailed(
-            f"{request.what}: {self._transport.server} still refuses connections; nothing was sent."
+            f"{request.what}: {self._transport.server} still {self.outage.how}; nothing was sent."
             f" The last that was tried: {self.outage.reason}",
             brief=self.outage.reason,
         )
@@ -449,7 +450,7 @@ class Door:
                 return False
             if hurried:
                 raise FlowTimeout(
-                    f"{request.what}: not admitted in time: {self._transport.server} refuses connections, "
+                    f"{request.what}: not admitted in time: {self._transport.server} {self.outage.how}, "
                     f"{self.outage.waiting} wait for it. The last that was tried: {self.outage.reason}",
                     lane=str(_lane(request)),
                     queued=self.outage.waiting,
@@ -486,6 +487,10 @@ class Door:
         except ConnectFailed as error:
             if not (error.permanent or error.local or self._closed):
                 self.outage.refused(error)
+            raise
+        except ConnectionLost as error:
+            if error.dropped and not self._closed:
+                self.outage.dropped(f"{request.method} {request.path}", error)
             raise
         self.outage.answered()
         return response

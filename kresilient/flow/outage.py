@@ -1,13 +1,13 @@
-"""Outages: while a server refuses connections one probe asks, and when it is back nobody storms it."""
+"""Outages: while a server cannot be reached one probe asks, and when it is back nobody storms it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final
 
-from ..api.errors import ConnectFailed
+from ..api.errors import ConnectFailed, ConnectionLost, TransportError
 from ..observe.audience import Audience
 from ..observe.events import Observers, OutageBegan, OutageEnded, loop_time
 from .backoff import Backoff
@@ -28,13 +28,16 @@ RENEWAL_CAP: Final = 5.0
 """Seconds between two probes at the most while the renewal of a lease waits, before their jitter (so 10 with
 it): what client-go allows a leader for one renewal, of a lease of 15 s."""
 
+_RUN: Final = 3  # connections dropped in a row: one alone, or two, may be chance
+
 _Line = OrderedDict["asyncio.Future[bool]", None]
 
 
 class Outage:
     """Whether a server can be reached, and whose turn it is to find out; for all its clients together.
 
-    It begins with a refused connection and ends with the first answer of any kind, whoever asked. While it
+    It begins with a refused connection, or with three in a row that were accepted and dropped (by a load
+    balancer with no server behind it), and ends with the first answer of any kind, whoever asked. While it
     lasts, `turn` lets one caller pass as the probe, again and again at the pace of a jittered backoff, and
     holds the others. When it is over, each of those is let go at a moment of its own, drawn from a window.
     The renewal of a lease that waits is the next probe, before all others, and brings it forward.
@@ -61,7 +64,10 @@ class Outage:
         self.history_lost = False
         """Whether a watch learned, since the last outage ended, that the server has lost its history."""
         self.reason = ""
-        """What the refused connection that began it said."""
+        """What the refused or dropped connection that began it said."""
+        self.how = ""
+        """What the server does instead of answering, in words: `"refuses connections"`."""
+        self._dropped: deque[str] = deque(maxlen=_RUN)  # what was asked for on the last connections
         self._probes = 0
         self._probe_at = 0.0
         self._probe_left = False  # a turn that nobody took
@@ -72,7 +78,7 @@ class Outage:
 
     @property
     def lasts(self) -> bool:
-        """Whether the server refused the last connection that was tried."""
+        """Whether the server refused or dropped the last connection that was tried."""
         return self._since is not None
 
     @property
@@ -132,16 +138,22 @@ class Outage:
     def refused(self, error: ConnectFailed) -> None:
         """Note a connection that was refused."""
         if self._since is None:
-            self._since = self._probed_at = self._clock()
-            self.reason = error.brief
-            self._probes, self._probe_left = 0, False
-            self.history_lost = False
-            self._pace.reset()
-            self._probe_at = self._since + self._pace.delay()
-            self._audience.tell(lambda _: OutageBegan(self._server, error.brief))
+            self._begin(error, "refuses connections")
+
+    def dropped(self, asked: str, error: ConnectionLost) -> None:
+        """Note a new connection that was accepted, and closed or reset before any byte of an answer.
+
+        *asked*: what for. Where it is the same each time, what is asked for may be what is not borne (a body
+        that a proxy takes for too large), and whoever asks waits by itself: that is no outage.
+        """
+        if self._since is None:
+            self._dropped.append(asked)
+            if len(self._dropped) == _RUN and len(set(self._dropped)) > 1:
+                self._begin(error, "drops connections")
 
     def answered(self) -> None:
         """Note an answer of any kind."""
+        self._dropped.clear()
         if self._since is None:
             return
         self._ended_at = self._clock()
@@ -161,6 +173,15 @@ class Outage:
         server has been restarted, and so what the others would be answered."""
         if self._clock() - self._ended_at <= window:
             self.history_lost = True
+
+    def _begin(self, error: TransportError, how: str) -> None:
+        self._since = self._probed_at = self._clock()
+        self.reason, self.how = error.brief, how
+        self._probes, self._probe_left = 0, False
+        self.history_lost = False
+        self._pace.reset()
+        self._probe_at = self._since + self._pace.delay()
+        self._audience.tell(lambda _: OutageBegan(self._server, error.brief))
 
     # --- the probes ---
 

@@ -108,7 +108,8 @@ class PressureChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class OutageBegan(Event):
-    """The server refuses connections: from here one probe at a time asks, and every informer waits."""
+    """The server refuses connections, or drops one after another: from here one probe at a time asks, and
+    every informer waits."""
 
     server: str
     reason: str

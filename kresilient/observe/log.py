@@ -211,7 +211,7 @@ def _pressure(event: PressureChanged) -> _Line:
 
 def _outage_began(event: OutageBegan) -> _Line:
     pairs = {"server": event.server, "reason": event.reason}
-    return "flow", logging.WARNING, "the server refuses connections", pairs, event.server
+    return "flow", logging.WARNING, "the server cannot be reached", pairs, event.server
 
 
 def _outage_ended(event: OutageEnded) -> _Line:

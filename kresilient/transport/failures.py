@@ -18,7 +18,7 @@ from .base import Request
 from .config import ClusterConfig
 from .proxy import redacted
 
-__all__ = ["exchange_failed", "read_failed"]
+__all__ = ["connection_dropped", "exchange_failed", "read_failed"]
 
 _NAME_MISMATCH = {62, 64}  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
 _UNTRUSTED = {
@@ -75,6 +75,13 @@ def exchange_failed(
     if not sent:
         return ConnectFailed(f"{what}: cannot send to {config.server}: {_cause(error)}")
     return read_failed(error, request, config, timeout=timeout)
+
+
+def connection_dropped(error: BaseException) -> bool:
+    """Whether *error* is that of a connection which the other side closed or reset, and no time limit."""
+    return isinstance(error, (aiohttp.ServerDisconnectedError, OSError)) and not isinstance(
+        error, TimeoutError
+    )
 
 
 def read_failed(

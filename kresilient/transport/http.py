@@ -27,7 +27,7 @@ from ..api.errors import ConnectFailed, ConnectionLost, LifecycleError, Transpor
 from .auth import Authenticator, Identity
 from .base import Request, Response
 from .config import ClusterConfig
-from .failures import exchange_failed
+from .failures import connection_dropped, exchange_failed
 from .response import HttpResponse
 from .tls import TlsContext
 
@@ -270,7 +270,12 @@ class HttpTransport:
             timeout = (
                 f"none of {self._limits['calls']} connections was free within {request.timeout or 0:g} s"
             )
-        return exchange_failed(error, request, self.config, sent=progress.sent, timeout=timeout, local=local)
+        failure = exchange_failed(
+            error, request, self.config, sent=progress.sent, timeout=timeout, local=local
+        )
+        # One that was idle in the pool may have been closed at any time, with nothing wrong.
+        failure.dropped = progress.sent and progress.started and connection_dropped(error)
+        return failure
 
 
 class _Progress:

@@ -9,7 +9,7 @@ import pytest
 
 from kresilient.api.errors import ConnectFailed, FlowTimeout, KresilientError, NotFound
 from kresilient.flow.lanes import admission
-from kresilient.observe.events import RequestFinished
+from kresilient.observe.events import OutageBegan, OutageEnded, RequestFinished
 
 from ..cache.world import World
 
@@ -66,6 +66,37 @@ async def test_fifty_loops_without_a_pause_cost_a_dead_server_one_probe_at_a_tim
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def test_a_load_balancer_that_drops_every_connection_is_asked_as_a_dead_server_is(world: World) -> None:
+    fault = world.server.faults.on("*").reset()
+    async with world.server, world.client:
+        loops = (reading, listing, watching, writing)
+        tasks = [asyncio.create_task(loop(world)) for loop in loops for _ in range(13)]
+        await asyncio.sleep(300.0)
+        assert not world.client.health.reachable
+        assert attempts(world) <= 52 + 25
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        fault.lift()
+        with pytest.raises(NotFound):
+            await world.client.get("v1/configmaps", "default/a")
+        assert world.client.health.reachable
+
+
+async def test_informers_wait_for_one_probe_behind_such_a_load_balancer_and_come_back(world: World) -> None:
+    fault = world.server.faults.on("*").reset()
+    async with world.server, world.client:
+        informers = [world.client.informer("v1/pods", namespaces=f"n{number}") for number in range(20)]
+        for informer in informers:
+            await informer.start()
+        await asyncio.sleep(300.0)
+        assert world.reported(OutageBegan)[0].reason.endswith("the server reset the connection")
+        assert attempts(world) <= 20 + 25
+        fault.lift()
+        await world.until(lambda: all(informer.has_synced for informer in informers), 31.0 + 30.0)
+        assert len(world.reported(OutageBegan)) == len(world.reported(OutageEnded)) == 1
 
 
 async def test_calls_that_waited_are_answered_as_soon_as_the_server_is_back(world: World) -> None:

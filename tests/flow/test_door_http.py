@@ -210,3 +210,46 @@ async def test_a_watch_that_is_dropped_is_lost(world: World) -> None:
     async with world.door() as door:
         with pytest.raises(ConnectionLost):
             await door.open(WATCH)
+
+
+async def test_new_connections_that_are_dropped_in_a_row_begin_an_outage_and_the_first_answer_ends_it(
+    world: World,
+) -> None:
+    world.answers = [dropped, dropped, dropped, not_found]
+    async with world.door() as door:
+        for request in (GET, WATCH, GET):
+            with pytest.raises(ConnectionLost) as lost:
+                await door.open(request)
+            assert lost.value.dropped
+        assert door.outage.lasts
+        with pytest.raises(NotFound):
+            await door.call(GET)
+        assert not door.outage.lasts
+
+
+async def test_connections_that_were_idle_and_are_dropped_are_no_outage(world: World) -> None:
+    world.answers = [pod] * 4 + [dropped] * 4
+    paths = ("/api/v1/namespaces/n/pods/a", "/api/v1/namespaces/n/pods/b")
+    requests = [Request("GET", path, resource="v1/pods", timeout=5.0) for path in paths * 2]
+    async with world.door() as door:
+        await asyncio.gather(*(door.call(request, retry=False) for request in requests))
+        lost = await asyncio.gather(
+            *(door.call(request, retry=False) for request in requests), return_exceptions=True
+        )
+        assert [isinstance(one, ConnectionLost) and one.dropped for one in lost] == [False] * 4
+        assert world.served == 8 and not door.outage.lasts
+
+
+async def test_a_server_that_takes_its_time_is_no_outage(world: World) -> None:
+    async def slow(request: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(5.0)
+        return await pod(request)
+
+    world.answers = [slow] * 4
+    async with world.door() as door:
+        for name in "abcd":
+            late = Request("GET", f"/{name}", timeout=0.05)
+            with pytest.raises(ConnectionLost, match="no answer within") as lost:
+                await door.call(late, retry=False)
+            assert not lost.value.dropped
+        assert not door.outage.lasts

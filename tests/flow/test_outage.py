@@ -297,6 +297,43 @@ async def test_an_outage_begins_with_a_refused_connection_alone(
     await one.close()
 
 
+DROPPED = ConnectionLost("reset", dropped=True)
+
+
+@pytest.mark.parametrize(
+    ("paths", "script", "begins"),
+    [
+        ("aba", [DROPPED] * 3, True),
+        ("aaab", [DROPPED] * 4, True),
+        ("ab", [DROPPED] * 2, False),
+        ("aaaaa", [DROPPED] * 5, False),  # what is asked for may be what is not borne
+        ("abab", [DROPPED, DROPPED, status(503), DROPPED], False),
+        ("abcde", [ConnectionLost("no answer in time")] * 5, False),
+        ("abcde", [DROPPED, ConnectionLost("an idle connection was closed"), DROPPED], False),
+    ],
+)
+async def test_connections_dropped_in_a_row_begin_an_outage(
+    paths: str, script: list[Scripted | BaseException], begins: bool
+) -> None:
+    one, _ = door(*script)
+    for path, _ in zip(paths, script, strict=False):
+        await asyncio.gather(one.call(Request("GET", f"/{path}"), retry=False), return_exceptions=True)
+    assert one.outage.lasts is begins
+    await one.close()
+
+
+async def test_an_outage_of_dropped_connections_says_so_and_ends_with_any_answer() -> None:
+    one, _ = door(*[DROPPED] * 3, status(503))
+    for path in "abc":
+        await asyncio.gather(one.call(Request("GET", f"/{path}"), retry=False), return_exceptions=True)
+    with pytest.raises(ConnectFailed, match=r"still drops connections.*reset"):
+        await one.call(GET, probing=True, within=0.1)
+    with pytest.raises(ServerUnavailable):
+        await one.call(GET, retry=False)
+    assert not one.outage.lasts
+    await one.close()
+
+
 @pytest.mark.parametrize("answer", [Scripted(), status(404), status(503), status(401)])
 async def test_any_answer_to_anybody_ends_it(answer: Scripted) -> None:
     one, _ = door(REFUSED, answer)

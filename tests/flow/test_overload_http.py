@@ -9,12 +9,12 @@ import pytest
 
 from kresilient.api.errors import KresilientError, OutcomeUnknown
 from kresilient.client import Client
-from kresilient.observe.events import RequestRetried
+from kresilient.observe.events import OutageBegan, OutageEnded, RequestFinished, RequestRetried
 from kresilient.transport.auth import Anonymous, BearerToken, Credentials
 from kresilient.transport.config import ClusterConfig
 from kresilient.transport.http import HttpTransport
 
-from ..client.cluster import Cluster, config_map
+from ..client.cluster import PATIENCE, Cluster, config_map
 
 WRITES = ("create", "update", "patch", "delete")
 
@@ -71,3 +71,27 @@ async def test_no_post_leaves_twice_when_its_answer_was_lost(after: int | None) 
         assert Counter(type(outcome) for outcome in outcomes) == {OutcomeUnknown: 60}
         assert cluster.server.requests.count(verb="create") == 60
         assert len(cluster.server.objects("v1/configmaps")) == (0 if after is None else 60)
+
+
+async def test_informers_behind_a_load_balancer_that_resets_wait_for_one_probe_and_come_back() -> None:
+    cluster = Cluster()
+    token = cluster.server.token
+    credentials: Credentials = Anonymous() if token is None else BearerToken(token)
+    async with cluster.server:
+        config = ClusterConfig(
+            server=cluster.server.url, credentials=credentials, ca_data=cluster.server.ca_pem
+        )
+        client = Client(HttpTransport(config), observers=[cluster.seen], random=lambda: 0.0, spread=0.1)
+        fault = cluster.server.faults.on(("list", "watch")).reset()
+        async with client:
+            informers = [client.informer("v1/pods", namespaces=f"n{number}") for number in range(10)]
+            for informer in informers:
+                await informer.start()
+            await cluster.seen.until(lambda: cluster.seen.of(OutageBegan))
+            asked = len(cluster.seen.of(RequestFinished))
+            assert asked <= 10
+            await cluster.seen.until(lambda: len(cluster.seen.of(RequestFinished)) > asked)
+            fault.lift()
+            await asyncio.gather(*(informer.synced(timeout=PATIENCE) for informer in informers))
+            (ended,) = cluster.seen.of(OutageEnded)
+            assert ended.waiting >= 7

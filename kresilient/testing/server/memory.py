@@ -129,7 +129,7 @@ class MemoryTransport:
             async with asyncio.timeout_at(min((one for one in limits if one is not None), default=None)):
                 reply = await self._server.exchange(call)
         except Reset:
-            raise ConnectionLost(f"{request.what}: the server reset the connection") from None
+            raise ConnectionLost(f"{request.what}: the server reset the connection", dropped=True) from None
         except TimeoutError:
             raise ConnectionLost(
                 f"{request.what}: no answer within {request.timeout or request.patience} s",
