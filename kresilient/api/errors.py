@@ -6,6 +6,7 @@ A message names the verb, the resource, the server's reason and what to do next.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal
@@ -291,7 +292,15 @@ class NotSyncedError(KresilientError, LookupError):
 
 
 class StaleError(KresilientError, LookupError):
-    """The cache is older than the caller allows, and could not be proved fresh."""
+    """The cache is older than is allowed, or could not be shown not to be.
+
+    `age` is in seconds, infinite where it is not known: of the last proof for a read with a bound, of the
+    last contact where an outage lasts longer than the cache may serve.
+    """
+
+    def __init__(self, message: str = "", *, age: float = math.inf) -> None:
+        super().__init__(message)
+        self.age = age
 
 
 class FlowTimeout(KresilientError, TimeoutError):

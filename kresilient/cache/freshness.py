@@ -7,16 +7,31 @@ cache holds what is there.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Final
 
 from ..api.versions import reaches
 
-__all__ = ["NEVER", "Freshness"]
+__all__ = ["NEVER", "Freshness", "rising"]
 
 NEVER: Final = float("-inf")
 """The loop time of what has not happened, so that its age is infinite."""
 
 _MOST_CLAIMS: Final = 16
+
+
+def rising(clock: Callable[[], float]) -> Callable[[], float]:
+    """*clock*, but that each reading is above the one before, and above what *clock* itself shows: of two
+    moments the later is the larger, and none is that of anything noted by *clock* before."""
+    last = NEVER
+
+    def read() -> float:
+        nonlocal last
+        last = math.nextafter(max(clock(), last), math.inf)
+        return last
+
+    return read
 
 
 class Freshness:
@@ -30,15 +45,22 @@ class Freshness:
     Attributes:
         contact: loop time of the last bytes of an answer that was no failure.
         proved: loop time as of which the cache was shown to hold all that had been written.
+        on_proof: called when `proved` has moved.
     """
 
-    __slots__ = ("_claims", "_version", "contact", "proved")
+    __slots__ = ("_claims", "_version", "contact", "on_proof", "proved")
 
     def __init__(self) -> None:
         self.contact = NEVER
         self.proved = NEVER
+        self.on_proof: Callable[[], None] | None = None
         self._version = ""
         self._claims: list[tuple[float, str]] = []  # begun, version; the oldest first
+
+    @property
+    def awaited(self) -> bool:
+        """Whether the server is known to stand further than what the cache has reached."""
+        return bool(self._claims)
 
     def heard(self, now: float) -> None:
         """The server spoke."""
@@ -61,6 +83,13 @@ class Freshness:
             if met:
                 self._prove(max(met))
 
+    def nothing_between(self, version: str, until: str) -> None:
+        """No change of what the cache holds is above *version* and not above *until*."""
+        claims = [(begun, version if reaches(until, due) else due) for begun, due in self._claims]
+        if claims != self._claims:
+            self._claims = claims
+            self.reached(self._version)
+
     def replaced(self, version: str, *, consistent_since: float | None) -> None:
         """The cache was replaced by a list of *version*, begun at *consistent_since* if it was consistent.
 
@@ -72,5 +101,8 @@ class Freshness:
         self.reached(version)
 
     def _prove(self, begun: float) -> None:
-        self.proved = max(self.proved, begun)
-        self._claims = [claim for claim in self._claims if claim[0] > self.proved]
+        if begun > self.proved:
+            self.proved = begun
+            self._claims = [claim for claim in self._claims if claim[0] > begun]
+            if self.on_proof is not None:
+                self.on_proof()

@@ -9,9 +9,9 @@ import asyncio
 import builtins
 import os
 import weakref
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Generic, Self, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar, cast, overload
 
 from ..api.errors import (
     ConfigError,
@@ -27,16 +27,18 @@ from ..api.objects import KubeObject
 from ..api.resources import Key, join_key, split_key
 from ..api.views import View, view_of
 from ..observe.events import Observers
+from .bounded_reads import Bound, Fallback
 from .events import Event
 from .footprint import Footprint, footprint_of
 from .health import InformerHealth
 from .shared import SharedInformer, Spawn, health_of
-from .store import Store
+from .store import Store, Table
 from .subscription import EventStream, Feed, Handlers, Subscription
 
 __all__ = ["Informer", "running_loop"]
 
 T = TypeVar("T")
+Selector = str | Mapping[str, Any] | LabelSelector
 
 _parsed_labels = lru_cache(maxsize=256)(LabelSelector.parse)
 _parsed_fields = lru_cache(maxsize=256)(FieldSelector.parse)
@@ -213,16 +215,50 @@ class Informer(Generic[T]):
 
     # --- reads ---
 
-    def get(self, key: Key) -> T | None:
-        """The object of this key, or None where there is none.
+    @overload
+    def get(self, key: Key) -> T | None: ...
+    @overload
+    def get(
+        self, key: Key, *, max_staleness: float, timeout: float = 10.0, fallback: Fallback | None = None
+    ) -> Coroutine[Any, Any, T | None]: ...
+    def get(
+        self,
+        key: Key,
+        *,
+        max_staleness: float | None = None,
+        timeout: float = 10.0,
+        fallback: Fallback | None = None,
+    ) -> Any:
+        """The object of this key, or None where there is none; with *max_staleness* it is to be awaited.
+
+        Args:
+            max_staleness: seconds; the answer holds all that was written before then. Where `proved_age` is
+                within it, it comes from memory at once. Else one request, shared by all who wait, asks where
+                the server stands, and the cache has to get there.
+            timeout: seconds for showing that, and for the fallback.
+            fallback: `"live"` reads the object from the server where it cannot be shown soon.
 
         Raises `NotSyncedError` before the first list is complete, `PoisonObject` for an object that exists
-        but does not decode, and `ConfigError` for a namespace that this informer does not hold.
+        but does not decode, and `ConfigError` for a namespace that this informer does not hold; awaited, also
+        `StaleError` where it cannot be shown, and what the live read raises. Cancelled: who else waits still
+        gets an answer; the last one's request is given up.
         """
+        if max_staleness is not None:
+            return self._get_within(key, Bound.checked(max_staleness, timeout, fallback))
         store = self._only
         if store is None or not store.synced:
             store = self._store_of(key)
-        table = store.table
+        return self._found(store.table, key)
+
+    async def _get_within(self, key: Key, bound: Bound) -> T | None:
+        shared = self._on_loop()
+        self._store_of(key)
+        place = None if shared.options.namespaces is None else split_key(key)[0]
+        table = await shared.bounded[place].object(key, bound)
+        self._started()  # the handle may have been closed meanwhile
+        return self._found(table, key)
+
+    def _found(self, table: Table, key: Key) -> T | None:
         if table.quarantined and (poison := table.quarantined.get(key)) is not None:
             raise PoisonObject(f"{self._describe}: {key} is set aside: {poison}")
         obj = table.objects.get(key)
@@ -234,45 +270,121 @@ class Informer(Generic[T]):
             return None
         return self._out(obj)
 
+    @overload
     def list(
         self,
         *,
         namespace: str | None = None,
-        label_selector: str | Mapping[str, Any] | LabelSelector | None = None,
+        label_selector: Selector | None = None,
         field_selector: str | FieldSelector | None = None,
-    ) -> builtins.list[T]:
+    ) -> builtins.list[T]: ...
+    @overload
+    def list(
+        self,
+        *,
+        namespace: str | None = None,
+        label_selector: Selector | None = None,
+        field_selector: str | FieldSelector | None = None,
+        max_staleness: float,
+        timeout: float = 10.0,
+        fallback: Fallback | None = None,
+    ) -> Coroutine[Any, Any, builtins.list[T]]: ...
+    def list(
+        self,
+        *,
+        namespace: str | None = None,
+        label_selector: Selector | None = None,
+        field_selector: str | FieldSelector | None = None,
+        max_staleness: float | None = None,
+        timeout: float = 10.0,
+        fallback: Fallback | None = None,
+    ) -> Any:
         """The objects, of one *namespace* or all, in key order.
 
-        Selectors are evaluated here. Raises `SelectorError` for one that does not parse or cannot be
-        matched here, `ConfigError` for a namespace that this informer does not hold, and `NotSyncedError`.
+        Selectors are evaluated here. With *max_staleness* it is to be awaited: see `get`, which says what
+        *timeout* and *fallback* are, too; a live read is then one of all that the informer holds.
+
+        Raises `SelectorError` for one that does not parse or cannot be matched here, `ConfigError` for a
+        namespace that this informer does not hold, and `NotSyncedError`; awaited, also as `get`.
         """
         shared = self._readable()
         labels = None if label_selector is None else _labels(label_selector)
         matches = None if field_selector is None else self._matcher(shared, field_selector)
-        found = []
-        for obj in self._objects(shared, namespace):
-            if labels is not None and not labels.matches(obj.meta.labels):
-                continue
-            if matches is not None and not matches(obj):
-                continue
-            found.append(self._out(obj))
-        return found
 
-    def by_index(self, name: str, value: Hashable) -> builtins.list[T]:
+        def selected(tables: Sequence[Table]) -> builtins.list[T]:
+            found = []
+            for obj in self._objects(shared, tables, namespace):
+                if labels is not None and not labels.matches(obj.meta.labels):
+                    continue
+                if matches is not None and not matches(obj):
+                    continue
+                found.append(self._out(obj))
+            return found
+
+        if max_staleness is not None:
+            bound = Bound.checked(max_staleness, timeout, fallback)
+            return self._read_within(bound, selected, namespace)
+        return selected([store.table for store in shared.stores])
+
+    @overload
+    def by_index(self, name: str, value: Hashable) -> builtins.list[T]: ...
+    @overload
+    def by_index(
+        self,
+        name: str,
+        value: Hashable,
+        *,
+        max_staleness: float,
+        timeout: float = 10.0,
+        fallback: Fallback | None = None,
+    ) -> Coroutine[Any, Any, builtins.list[T]]: ...
+    def by_index(
+        self,
+        name: str,
+        value: Hashable,
+        *,
+        max_staleness: float | None = None,
+        timeout: float = 10.0,
+        fallback: Fallback | None = None,
+    ) -> Any:
         """The objects that the declared index *name* files under *value*, in key order.
 
-        Raises `ConfigError` where no such index was declared, and `NotSyncedError`.
+        With *max_staleness* it is to be awaited, as `list` is. Raises `ConfigError` where no such index was
+        declared, and `NotSyncedError`; awaited, also as `get`.
         """
         shared = self._readable()
         self._check_index(shared, name)
-        found = []
-        for store in shared.stores:
-            table = store.table
-            get = table.objects.get
-            found += [obj for key in table.by_index(name, value) if (obj := get(key)) is not None]
-        if len(shared.stores) > 1:
-            found.sort(key=lambda obj: obj.key)
-        return [self._out(obj) for obj in found]
+
+        def filed(tables: Sequence[Table]) -> builtins.list[T]:
+            found = []
+            for table in tables:
+                get = table.objects.get
+                found += [obj for key in table.by_index(name, value) if (obj := get(key)) is not None]
+            if len(tables) > 1:
+                found.sort(key=lambda obj: obj.key)
+            return [self._out(obj) for obj in found]
+
+        if max_staleness is not None:
+            return self._read_within(Bound.checked(max_staleness, timeout, fallback), filed)
+        return filed([store.table for store in shared.stores])
+
+    async def _read_within(
+        self,
+        bound: Bound,
+        read: Callable[[Sequence[Table]], builtins.list[T]],
+        namespace: str | None = None,
+    ) -> builtins.list[T]:
+        """What *read* finds in tables that are new enough."""
+        shared = self._on_loop()
+        parts = [*shared.bounded.values()]
+        if namespace is not None and shared.options.namespaces is not None:
+            parts = [shared.bounded[self._held(shared, namespace)]]
+        tables = await asyncio.gather(*(part.table(bound) for part in parts), return_exceptions=True)
+        self._started()  # the handle may have been closed meanwhile
+        for table in tables:
+            if isinstance(table, BaseException):
+                raise table
+        return read([table for table in tables if isinstance(table, Table)])
 
     def index_values(self, name: str) -> builtins.list[Hashable]:
         """Every value the declared index *name* knows."""
@@ -462,15 +574,16 @@ class Informer(Generic[T]):
     def _place(self, shared: SharedInformer, key: Key) -> str | None:
         return self._held(shared, split_key(key)[0])
 
-    def _objects(self, shared: SharedInformer, namespace: str | None) -> builtins.list[KubeObject]:
+    def _objects(
+        self, shared: SharedInformer, tables: Sequence[Table], namespace: str | None
+    ) -> builtins.list[KubeObject]:
         if namespace is not None:
             self._held(shared, namespace)
         found: builtins.list[KubeObject] = []
-        for store in shared.stores:
-            table = store.table
+        for table in tables:
             get = table.objects.get
             found += [obj for key in table.keys(namespace) if (obj := get(key)) is not None]
-        if len(shared.stores) > 1 and namespace is None:
+        if len(tables) > 1 and namespace is None:
             found.sort(key=lambda obj: join_key(obj.meta.namespace, obj.meta.name))
         return found
 

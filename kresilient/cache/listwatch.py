@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ..api.errors import (
@@ -20,7 +20,9 @@ from ..api.errors import (
 )
 from ..api.errors import Expired as ExpiredError
 from ..api.errors import Unauthorized as UnauthorizedError
-from ..api.resources import Resource
+from ..api.field_selectors import FieldRequirement, FieldSelector
+from ..api.label_selectors import Operator
+from ..api.resources import Key, Resource, split_key
 from ..api.wire import Item, ListDecoder
 from ..flow.door import Door
 from ..flow.in_flight import InFlight
@@ -47,6 +49,9 @@ _ANSWER_WITHIN: Final = 75.0
 """Seconds for a list to begin: kube-apiserver gives up by itself after 60 (`--request-timeout`)."""
 
 _ANSWER_LIMIT: Final = 600.0
+
+_UNARY: Final = 30.0
+"""Seconds for the answer to a request of one object."""
 
 _PARTIAL: Final = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
 
@@ -94,7 +99,8 @@ class ListWatch:
         page_size: int = 500,
         stall: float = 30.0,
     ) -> None:
-        self._door = door
+        self.door = door
+        self.resource = resource
         self._path = resource.collection_path(namespace)
         self._resource = str(resource)
         self._page_size = page_size
@@ -105,18 +111,20 @@ class ListWatch:
             for name, text in (("labelSelector", label_selector), ("fieldSelector", field_selector))
             if text
         )
+        self._fields = FieldSelector.parse(field_selector)
+        self._labels = label_selector
         self._list_headers = _accept(_PARTIAL.format("List") if metadata_only else "")
-        self._watch_headers = _accept(_PARTIAL.format("") if metadata_only else "")
+        self._object_headers = _accept(_PARTIAL.format("") if metadata_only else "")
 
     @property
     def outage(self) -> Outage:
         """Whether the server can be reached, and whose turn it is to ask."""
-        return self._door.outage
+        return self.door.outage
 
     @property
     def lists(self) -> InFlight:
         """Where a place is held while a list is read: only so many are read at once."""
-        return self._door.lists
+        return self.door.lists
 
     async def pages(
         self, listing: Listing, result: ListResult, *, yielding: bool = False
@@ -129,7 +137,7 @@ class ListWatch:
         closed early: the connection is given up.
         """
         first = self._list_request(self._page_query(listing, ""))
-        await self._door.admit(first, place=self.lists, yielding=yielding)
+        await self.door.admit(first, place=self.lists, yielding=yielding)
         result.begun = asyncio.get_running_loop().time()
         try:
             async with aclosing(self._admitted_pages(first, listing, result)) as pages:
@@ -179,7 +187,7 @@ class ListWatch:
         clock = asyncio.get_running_loop().time
         began = clock()
         try:
-            response = await self._door.open(request, admit=False)
+            response = await self.door.open(request, admit=False)
         except TransportError as error:
             if error.overdue:
                 self._answer_within = min(2 * self._answer_within, _ANSWER_LIMIT)
@@ -192,15 +200,33 @@ class ListWatch:
 
         *yielding*: see `Door.admit`. Raises what the door raises, and `WireError`.
         """
-        query = (*self._selectors, ("limit", "1"))
-        request = self._list_request(query)
-        await self._door.admit(request, yielding=yielding)
+        request = self.newest_request()
+        await self.door.admit(request, yielding=yielding)
         result = ListResult(begun=asyncio.get_running_loop().time())
-        async with await self._door.open(request, admit=False) as response:
+        async with await self.door.open(request, admit=False) as response:
             decoder = ListDecoder()
             decoder.feed(await response.read())
             result.version = decoder.close()[1].resource_version
         return result
+
+    def newest_request(self) -> Request:
+        """A most recent list of one object."""
+        return replace(self._list_request((*self._selectors, ("limit", "1"))), timeout=_UNARY, stall=None)
+
+    def object_request(self, key: Key) -> Request:
+        """For one object, as it is now: a get; where there are selectors, a list of what they leave of it."""
+        path, verb, headers = self.resource.object_path(key), "get", self._object_headers
+        query: tuple[tuple[str, str], ...] = ()
+        if self._selectors:
+            namespace, name = split_key(key)
+            named = FieldRequirement("metadata.name", Operator.EQUALS, name)
+            selectors = (
+                ("labelSelector", self._labels),
+                ("fieldSelector", str(FieldSelector([*self._fields.requirements, named]))),
+            )
+            path, verb, headers = self.resource.collection_path(namespace), "list", self._list_headers
+            query = tuple((name, text) for name, text in selectors if text)
+        return Request("GET", path, query, headers, verb=verb, resource=self._resource, timeout=_UNARY)
 
     async def watch(
         self,
@@ -232,7 +258,7 @@ class ListWatch:
             "GET",
             self._path,
             tuple(query),
-            self._watch_headers,
+            self._object_headers,
             verb="watch",
             resource=self._resource,
             streaming=True,
@@ -240,11 +266,11 @@ class ListWatch:
             stall=stall,
         )
         if initial_events is None:
-            return await self._door.open(request, yielding=yielding)
-        await self._door.admit(request, place=self.lists, yielding=yielding)
+            return await self.door.open(request, yielding=yielding)
+        await self.door.admit(request, place=self.lists, yielding=yielding)
         initial_events.begun = asyncio.get_running_loop().time()
         try:
-            return await self._door.open(request, admit=False)
+            return await self.door.open(request, admit=False)
         except BaseException:
             self.lists.release()
             raise

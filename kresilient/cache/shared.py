@@ -12,6 +12,7 @@ from ..api.resources import Key, split_key
 from ..flow.door import Door
 from ..observe.events import HandlerFailed, Observers
 from .acknowledged import Deleted, Written
+from .bounded_reads import BoundedReads
 from .events import Event
 from .health import InformerHealth
 from .index import parse_indexes
@@ -63,17 +64,20 @@ class SharedInformer:
         )
         self.scope = Scope(options, intake)
         self.reflectors: dict[str | None, Reflector] = {}
+        self.bounded: dict[str | None, BoundedReads] = {}
         for namespace in options.namespaces or (None,):
-            self.reflectors[namespace] = Reflector(
-                f"{self.name} in {namespace}" if len(options.namespaces or ()) > 1 else self.name,
-                ListWatch(
-                    door,
-                    options.resource,
-                    namespace=namespace,
-                    label_selector=options.label_selector,
-                    field_selector=options.field_selector,
-                    metadata_only=options.metadata_only,
-                ),
+            name = f"{self.name} in {namespace}" if len(options.namespaces or ()) > 1 else self.name
+            listwatch = ListWatch(
+                door,
+                options.resource,
+                namespace=namespace,
+                label_selector=options.label_selector,
+                field_selector=options.field_selector,
+                metadata_only=options.metadata_only,
+            )
+            reflector = self.reflectors[namespace] = Reflector(
+                name,
+                listwatch,
                 Store(indexes, self._index_failed),
                 self,
                 intake=intake,
@@ -81,6 +85,15 @@ class SharedInformer:
                 random=random,
                 timing=timing,
                 streaming=options.streaming,
+            )
+            self.bounded[namespace] = BoundedReads(
+                name,
+                listwatch,
+                reflector.store,
+                reflector.freshness,
+                intake=intake,
+                spawn=spawn,
+                suspect_rewind=reflector.suspect_rewind,
             )
         self.stores = [reflector.store for reflector in self.reflectors.values()]
 
@@ -91,15 +104,16 @@ class SharedInformer:
             self._tasks.append(task)
 
     async def stop(self) -> None:
-        """Stop following; the feeds end. Cancelled: the reflectors are cancelled already."""
+        """Stop following; feeds and reads end. Cancelled: the reflectors are cancelled already."""
         self._stopped = True
         self._changed.set()
         for task in self._tasks:
             task.cancel()
         for feed in tuple(self._feeds):
             feed.close()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        tasks = [*self._tasks, *self._end_reads(LifecycleError(f"the informer of {self.name} was closed"))]
+        if tasks:
+            await asyncio.wait(tasks)
 
     @property
     def synced(self) -> bool:
@@ -120,7 +134,7 @@ class SharedInformer:
     @property
     def proved_age(self) -> float:
         """Seconds since when the whole cache is known to have held all there was."""
-        return self._clock() - min(r.freshness.proved for r in self.reflectors.values())
+        return max(0.0, self._clock() - min(r.freshness.proved for r in self.reflectors.values()))
 
     async def wait_synced(self, *, fail_fast: bool) -> None:
         while not self.synced:
@@ -207,7 +221,11 @@ class SharedInformer:
             crashed.__cause__ = error
             for feed in tuple(self._feeds):
                 feed.close(crashed)
+            self._end_reads(crashed)
             self._changed.set()
+
+    def _end_reads(self, error: KresilientError) -> list[asyncio.Task[None]]:
+        return [task for reads in self.bounded.values() for task in reads.close(error)]
 
     def _index_failed(self, index: str, key: Key, error: Exception) -> None:
         self._observe(HandlerFailed(self.name, f"index {index}", key, error))

@@ -36,6 +36,12 @@ async def an_informer_of_objects(client: kr.Client) -> None:
         assert_type("default/web-0" in pods, bool)
         assert_type(pods.has_synced, bool)
         assert_type(pods.resource_version, str)
+        assert_type(await pods.get("default/web-0", max_staleness=5.0), kr.KubeObject | None)
+        assert_type(await pods.get("a", max_staleness=5, timeout=1, fallback="live"), kr.KubeObject | None)
+        assert_type(await pods.list(namespace="default", max_staleness=5.0), list[kr.KubeObject])
+        assert_type(
+            await pods.by_index("spec.nodeName", "n1", max_staleness=0, fallback="live"), list[kr.KubeObject]
+        )
         assert_type(pods.contact_age, float)
         assert_type(pods.proved_age, float)
         assert_type(pods.health, kr.InformerHealth)
@@ -48,6 +54,8 @@ async def an_informer_of_a_view(client: kr.Client) -> None:
     async with pods:
         assert_type(pods.get("default/web-0"), PodView | None)
         assert_type(pods.list(field_selector="spec.nodeName=n1"), list[PodView])
+        assert_type(await pods.get("default/web-0", max_staleness=5.0), PodView | None)
+        assert_type(await pods.list(max_staleness=5.0), list[PodView])
         assert_type([pod.spec.node_name for pod in pods.by_index("node", "n1")], list[str])
     assert_type(client.informer(PodView, namespaces="default"), kr.Informer[PodView])
 

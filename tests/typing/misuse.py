@@ -95,9 +95,13 @@ def informers(client: kr.Client) -> None:
 async def reading(pods: kr.Informer[PodView]) -> None:
     use(pods.get("default/web-0").key)  # type: ignore[union-attr]  # pyright: ignore[reportOptionalMemberAccess]
     use(pods["default/web-0"])  # type: ignore[index]  # pyright: ignore[reportIndexIssue]
-    pods.list("default")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
-    pods.by_index("spec.nodeName")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    pods.list("default")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    pods.by_index("spec.nodeName")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
     await pods.list()  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
+    use(pods.get("default/web-0", max_staleness=5).spec)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    pods.list(max_staleness=5)  # type: ignore[unused-coroutine]  # pyright: ignore[reportUnusedCoroutine]
+    pods.get("default/web-0", fallback="live")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+    await pods.list(max_staleness=5, fallback="dead")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
     await pods.synced("30 s")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
