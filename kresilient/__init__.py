@@ -51,6 +51,7 @@ _HOMES = {
     "ObjectMeta": "api.objects",
     "OutcomeUnknown": "api.errors",
     "PoisonObject": "api.errors",
+    "Readiness": "client_health",
     "Resource": "api.resources",
     "RetryBudget": "flow.budget",
     "RetryPolicy": "flow.retry",
@@ -182,6 +183,7 @@ if TYPE_CHECKING:
     from .cache.subscription import Subscription as Subscription
     from .client import Client as Client
     from .client_health import ClientHealth as ClientHealth
+    from .client_health import Readiness as Readiness
     from .connection import (
         ConnectOptions as ConnectOptions,
     )
@@ -253,6 +255,7 @@ __all__ = [
     "ObjectMeta",
     "OutcomeUnknown",
     "PoisonObject",
+    "Readiness",
     "Resource",
     "RetryBudget",
     "RetryPolicy",

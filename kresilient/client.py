@@ -35,7 +35,7 @@ from .cache.intake import Transform
 from .cache.options import InformerOptions
 from .cache.shared import SharedInformer, health_of
 from .cache.timing import Timing
-from .client_health import ClientHealth
+from .client_health import ClientHealth, Readiness
 from .decoding import object_deleted, object_written
 from .discovery import Discovery, ResourceName, named
 from .flow.answers import Answer
@@ -96,6 +96,7 @@ class Client:
         max_in_flight: int = MAX_IN_FLIGHT,
         spread: float | None = None,
         start_jitter: float | None = None,
+        serve_stale_for: float | None = None,
         strict: bool = False,
         read_after_write: ReadAfterWrite = "overlay",
         observers: Iterable[Observer] = (),
@@ -138,6 +139,7 @@ class Client:
             random=random,
             spawn=self._spawn,
             timing=self._timing,
+            serve_stale_for=serve_stale_for,
         )
         self._object_reads = ObjectReads(self._informers.of, self._opened, self._spawn)
         self._write_through = WriteThrough(self._informers.of, mode=read_after_write, observe=self.observers)
@@ -209,7 +211,9 @@ class Client:
     @property
     def health(self) -> ClientHealth:
         """How the client stands, for probes."""
-        informers = tuple(map(health_of, self._informers))
+        informers = tuple(
+            health_of(shared, serve_stale_for=shared.serve_stale_for) for shared in self._informers
+        )
         door, crashes = self._door, tuple(self._crashes)
         if door is None:
             return ClientHealth("", informers, crashes)
@@ -223,6 +227,21 @@ class Client:
             retries_left=door.budget.left,
             costly_lists=self._costly_lists.by_resource,
         )
+
+    def ready(self, *, max_contact_age: float | None = None) -> Readiness:
+        """Whether the informers can be relied on, for a readiness probe: each has synced, none is refused by
+        the server, and none is read no more for being stale (`serve_stale_for`).
+
+        *max_contact_age*: seconds since each last heard the server, above which it is not ready either. A
+        watch that is well may be silent for a minute or two. Without it a server that is away makes nobody
+        unready who can go on from memory, and takes no fleet out of its Services at once.
+
+        Cheap: nothing is asked or copied. Ask it once the informers are entered; it knows of no others.
+        """
+        if self._door is None or self._closed:
+            return Readiness((f"the client is {'closed' if self._closed else 'not open'}",))
+        unready = (informer.unready(max_contact_age=max_contact_age) for informer in self._informers.handles)
+        return Readiness(tuple(dict.fromkeys(filter(None, unready))))
 
     def footprint(self, *, top: int = 10) -> tuple[Footprint, ...]:
         """What each cache holds in memory, the largest first: the greedy informer is the first of them.
@@ -504,6 +523,7 @@ class Client:
         strip: Iterable[str] = (),
         transform: Transform | None = None,
         streaming: bool = True,
+        serve_stale_for: float | None = None,
     ) -> Informer[V]: ...
     @overload
     def informer(
@@ -519,6 +539,7 @@ class Client:
         strip: Iterable[str] = (),
         transform: Transform | None = None,
         streaming: bool = True,
+        serve_stale_for: float | None = None,
     ) -> Informer[KubeObject]: ...
     def informer(
         self,
@@ -533,6 +554,7 @@ class Client:
         strip: Iterable[str] = (),
         transform: Transform | None = None,
         streaming: bool = True,
+        serve_stale_for: float | None = None,
     ) -> Informer[Any]:
         """A handle on a shared cache of *resource*; equal arguments share one cache and one watch.
 
@@ -545,6 +567,9 @@ class Client:
             strip: field paths dropped on arrival, such as `metadata.managedFields`.
             transform: what is kept of each object.
             streaming: ask for streaming lists (KEP-3157) where the server has them.
+            serve_stale_for: seconds without contact with the server for which this handle is read; then plain
+                reads raise `StaleError`. None for the client's, `math.inf` for ever. A watch that is well may
+                be silent for a minute or two.
 
         Nothing is sent before the handle is entered. Raises `SelectorError`, `InvalidName` or `ConfigError`
         at once for arguments that cannot work.
@@ -575,7 +600,7 @@ class Client:
                 return options
             return replace(options, resource=(await self._resolve(cast(str, resource), kind))[0])
 
-        return self._informers.handle(described, resolved, view)
+        return self._informers.handle(described, resolved, view, serve_stale_for)
 
     # --- the parts ---
 

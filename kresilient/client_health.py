@@ -1,4 +1,4 @@
-"""How a client stands, for probes."""
+"""How a client stands, for probes, and whether it is ready."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from .cache.health import InformerHealth
 from .flow.pressure import LevelPressure
 
-__all__ = ["ClientHealth"]
+__all__ = ["ClientHealth", "Readiness"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +43,23 @@ class ClientHealth:
         """Whether every informer has synced, none is refused by the server, and nothing crashed."""
         refused = any(reflector.denied for one in self.informers for reflector in one.reflectors)
         return not self.crashes and not refused and all(one.synced for one in self.informers)
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether a client's caches can be relied on now, and why not, in words. True where they can.
+
+    `str` of it is a probe's body.
+    """
+
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return not self.reasons
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+    def __str__(self) -> str:
+        return "ready" if self.ok else "not ready: " + "; ".join(self.reasons)

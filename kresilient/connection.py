@@ -66,6 +66,7 @@ def connect(
     max_in_flight: int = MAX_IN_FLIGHT,
     spread: float = SPREAD,
     start_jitter: float = 0.0,
+    serve_stale_for: float | None = None,
     strict: bool = False,
     read_after_write: ReadAfterWrite = "overlay",
     observers: Iterable[Observer] = (),
@@ -90,6 +91,8 @@ def connect(
             has forgotten their version.
         start_jitter: seconds within which an informer's first list begins, at a moment of its own. 0 for at
             once; set it where a whole fleet starts together, as the pods of a DaemonSet do.
+        serve_stale_for: seconds without contact with the server for which informers are read; then plain
+            reads raise `StaleError`. None for ever: in an outage a cache is the best there is.
         strict: refuse the polling of whole lists (`CostlyListRefused`), which is else logged and counted
             once a place.
         read_after_write: `overlay` shows what a write was answered with in this client's informers at once;
@@ -130,6 +133,7 @@ def connect(
         max_in_flight=max_in_flight,
         spread=spread,
         start_jitter=start_jitter,
+        serve_stale_for=serve_stale_for,
         strict=strict,
         read_after_write=read_after_write,
         observers=observers,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
+from .api.errors import ConfigError
 from .api.resources import Resource
 from .api.views import View
 from .cache.informer import Informer
@@ -24,6 +26,8 @@ class Informers:
     Args:
         door: the way to the server; raises where the client cannot be used.
         observe, random, spawn, timing: as of `SharedInformer`.
+        serve_stale_for: seconds without contact for which a cache is read, where its handle says nothing;
+            None for ever.
     """
 
     def __init__(
@@ -34,7 +38,9 @@ class Informers:
         random: Callable[[], float],
         spawn: Spawn,
         timing: Timing,
+        serve_stale_for: float | None = None,
     ) -> None:
+        self._serve_stale_for = _seconds(serve_stale_for)
         self._door = door
         self._observe = observe
         self._random = random
@@ -56,8 +62,10 @@ class Informers:
         described: str,
         options: Callable[[], Awaitable[InformerOptions]],
         view: type[View] | None,
+        serve_stale_for: float | None,
     ) -> Informer[Any]:
         """A handle, not started yet, on the cache of *options*, which are asked for when it is."""
+        allowed = self._serve_stale_for if serve_stale_for is None else _seconds(serve_stale_for)
 
         async def acquire() -> SharedInformer:
             shared = self._join(await options())
@@ -69,7 +77,13 @@ class Informers:
             await self._leave(shared)
 
         handle: Informer[Any] = Informer(
-            described, acquire, release, view=view, observe=self._observe, spawn=self._spawn
+            described,
+            acquire,
+            release,
+            view=view,
+            observe=self._observe,
+            spawn=self._spawn,
+            serve_stale_for=allowed,
         )
         return handle
 
@@ -89,6 +103,7 @@ class Informers:
                 random=self._random,
                 spawn=self._spawn,
                 timing=self._timing,
+                serve_stale_for=self._serve_stale_for,
             )
             self._shared[options] = shared
             shared.start()
@@ -101,3 +116,10 @@ class Informers:
             if self._shared.get(shared.options) is shared:
                 del self._shared[shared.options]
             await shared.stop()
+
+
+def _seconds(serve_stale_for: float | None) -> float | None:
+    """The bound, None for none, which infinity is too. Raises `ConfigError`."""
+    if serve_stale_for is not None and not serve_stale_for >= 0:
+        raise ConfigError(f"serve_stale_for= must be seconds >= 0, or None; got {serve_stale_for!r}")
+    return None if serve_stale_for == math.inf else serve_stale_for

@@ -12,6 +12,7 @@ from .api.errors import (
     KresilientError,
     NotSyncedError,
     PoisonObject,
+    StaleError,
     Status,
     StatusDetails,
     api_error,
@@ -81,9 +82,9 @@ class ObjectReads:
         for shared in self._caches(where):
             try:
                 return look_up(shared, key, view=view)
-            except (PoisonObject, NotSyncedError, ConfigError) as error:
+            except (PoisonObject, NotSyncedError, StaleError, ConfigError) as error:
                 reasons.append(error)
-        for kind in (PoisonObject, NotSyncedError):
+        for kind in (PoisonObject, NotSyncedError, StaleError):
             if (telling := next((one for one in reasons if isinstance(one, kind)), None)) is not None:
                 return telling
         why = "; ".join(map(str, reasons)) or f"this client has no informer of {where}"

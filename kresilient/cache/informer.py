@@ -89,7 +89,9 @@ class Informer(Generic[T]):
         view: type[View] | None,
         observe: Observers,
         spawn: Spawn,
+        serve_stale_for: float | None = None,
     ) -> None:
+        self._serve_stale_for = serve_stale_for
         self._describe = describe
         self._acquire = acquire
         self._release = release
@@ -97,7 +99,7 @@ class Informer(Generic[T]):
         self._observe = observe
         self._spawn = spawn
         self._shared: SharedInformer | None = None
-        self._only: Store | None = None  # the store, where there is just one
+        self._only: Store | None = None  # the store, where there is just one, readable whatever its age
         self._closed = self._forked = False
         self._starting = asyncio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -121,7 +123,8 @@ class Informer(Generic[T]):
                     await self._release(shared)
                     raise LifecycleError(f"the informer of {self._describe} was closed while it started")
                 self._shared = shared
-                self._only = shared.stores[0] if len(shared.stores) == 1 else None
+                if len(shared.stores) == 1 and self._serve_stale_for is None:
+                    self._only = shared.stores[0]
                 self._loop = asyncio.get_running_loop()
         return self
 
@@ -196,7 +199,7 @@ class Informer(Generic[T]):
         shared = self._on_loop()
         reflectors = list(shared.reflectors.values())
         if key is not None:
-            reflectors = [shared.reflectors[None if None in shared.reflectors else self._place(shared, key)]]
+            reflectors = [shared.reflectors[self._place(shared, split_key(key)[0])]]
         waits = [reflector.reaching(resource_version) for reflector in reflectors]
         try:
             async with asyncio.timeout(timeout):
@@ -239,9 +242,10 @@ class Informer(Generic[T]):
             fallback: `"live"` reads the object from the server where it cannot be shown soon.
 
         Raises `NotSyncedError` before the first list is complete, `PoisonObject` for an object that exists
-        but does not decode, and `ConfigError` for a namespace that this informer does not hold; awaited, also
-        `StaleError` where it cannot be shown, and what the live read raises. Cancelled: who else waits still
-        gets an answer; the last one's request is given up.
+        but does not decode, `ConfigError` for a namespace that this informer does not hold, and `StaleError`
+        in an outage longer than `serve_stale_for`; awaited, `StaleError` where the bound cannot be shown to
+        hold, and what the live read raises. Cancelled: who else waits still gets an answer; the last one's
+        request is given up.
         """
         if max_staleness is not None:
             return self._get_within(key, Bound.checked(max_staleness, timeout, fallback))
@@ -251,10 +255,9 @@ class Informer(Generic[T]):
         return self._found(store.table, key)
 
     async def _get_within(self, key: Key, bound: Bound) -> T | None:
-        shared = self._on_loop()
-        self._store_of(key)
-        place = None if shared.options.namespaces is None else split_key(key)[0]
-        table = await shared.bounded[place].object(key, bound)
+        self._on_loop()
+        shared = self._synced()
+        table = await shared.bounded[self._place(shared, split_key(key)[0])].object(key, bound)
         self._started()  # the handle may have been closed meanwhile
         return self._found(table, key)
 
@@ -307,7 +310,7 @@ class Informer(Generic[T]):
         Raises `SelectorError` for one that does not parse or cannot be matched here, `ConfigError` for a
         namespace that this informer does not hold, and `NotSyncedError`; awaited, also as `get`.
         """
-        shared = self._readable()
+        shared = self._synced()
         labels = None if label_selector is None else _labels(label_selector)
         matches = None if field_selector is None else self._matcher(shared, field_selector)
 
@@ -324,6 +327,7 @@ class Informer(Generic[T]):
         if max_staleness is not None:
             bound = Bound.checked(max_staleness, timeout, fallback)
             return self._read_within(bound, selected, namespace)
+        self._readable(namespace)
         return selected([store.table for store in shared.stores])
 
     @overload
@@ -352,7 +356,7 @@ class Informer(Generic[T]):
         With *max_staleness* it is to be awaited, as `list` is. Raises `ConfigError` where no such index was
         declared, and `NotSyncedError`; awaited, also as `get`.
         """
-        shared = self._readable()
+        shared = self._synced()
         self._check_index(shared, name)
 
         def filed(tables: Sequence[Table]) -> builtins.list[T]:
@@ -366,6 +370,7 @@ class Informer(Generic[T]):
 
         if max_staleness is not None:
             return self._read_within(Bound.checked(max_staleness, timeout, fallback), filed)
+        self._readable()
         return filed([store.table for store in shared.stores])
 
     async def _read_within(
@@ -377,8 +382,8 @@ class Informer(Generic[T]):
         """What *read* finds in tables that are new enough."""
         shared = self._on_loop()
         parts = [*shared.bounded.values()]
-        if namespace is not None and shared.options.namespaces is not None:
-            parts = [shared.bounded[self._held(shared, namespace)]]
+        if namespace is not None:
+            parts = [shared.bounded[self._place(shared, namespace)]]
         tables = await asyncio.gather(*(part.table(bound) for part in parts), return_exceptions=True)
         self._started()  # the handle may have been closed meanwhile
         for table in tables:
@@ -394,9 +399,7 @@ class Informer(Generic[T]):
 
     def keys(self, *, namespace: str | None = None) -> builtins.list[Key]:
         """The keys, of one *namespace* or all, in order."""
-        shared = self._readable()
-        if namespace is not None:
-            self._held(shared, namespace)
+        shared = self._readable(namespace)
         keys = [key for store in shared.stores for key in store.table.keys(namespace)]
         return sorted(keys) if len(shared.stores) > 1 else keys
 
@@ -473,7 +476,7 @@ class Informer(Generic[T]):
     @property
     def resource_version(self) -> str:
         """The version the cache stands at; `""` where it is of several namespaces."""
-        shared = self._readable()
+        shared = self._synced()
         return shared.stores[0].version if len(shared.stores) == 1 else ""
 
     @property
@@ -501,7 +504,21 @@ class Informer(Generic[T]):
         shared = self._shared
         if shared is None:
             return InformerHealth(self._describe, False, "closed" if self._closed else "not started", 0)
-        return health_of(shared)
+        return health_of(shared, serve_stale_for=self._serve_stale_for)
+
+    def unready(self, *, max_contact_age: float | None = None) -> str:
+        """Why it should not be relied on now, in words; `""` where it should: see `Client.ready`."""
+        shared = self._shared
+        if shared is None or not shared.synced:
+            reason = shared.reason if shared is not None else "closed" if self._closed else "not started"
+            return f"{self._describe} has not synced" + (f": {reason}" if reason else "")
+        if any(reflector.health.denied for reflector in shared.reflectors.values()):
+            return f"{shared.name} is refused: {shared.reason}"
+        limits = [limit for limit in (max_contact_age, self._serve_stale_for) if limit is not None]
+        if limits and shared.contact_age > min(limits):
+            why = f": {shared.reason}" if shared.reason else ""
+            return f"{shared.name} has not heard the server for {shared.contact_age:.0f} s{why}"
+        return ""
 
     def footprint(self, *, top: int = 10) -> Footprint:
         """What it holds in memory, with the *top* (1 to 1000) largest namespaces and owners; `print` it.
@@ -547,7 +564,16 @@ class Informer(Generic[T]):
                 "client.call_soon_threadsafe leads there"
             )
 
-    def _readable(self) -> SharedInformer:
+    def _readable(self, namespace: str | None = None) -> SharedInformer:
+        """The cache, of which *namespace* (None for all) may be read now by whoever sets no bound."""
+        shared = self._synced()
+        if namespace is None:
+            shared.check_contact(self._serve_stale_for)
+        else:
+            shared.check_contact(self._serve_stale_for, shared.reflectors[self._place(shared, namespace)])
+        return shared
+
+    def _synced(self) -> SharedInformer:
         shared = self._started()
         if not shared.synced:
             why = f" ({shared.reason})" if shared.reason else ""
@@ -565,14 +591,17 @@ class Informer(Generic[T]):
             )
         return namespace
 
+    def _place(self, shared: SharedInformer, namespace: str | None) -> str | None:
+        """Where *shared* has what is of *namespace*; raises where it cannot know of it."""
+        return None if shared.options.namespaces is None else self._held(shared, namespace)
+
     def _store_of(self, key: Key) -> Store:
-        shared = self._readable()
+        shared = self._synced()
         if self._only is not None:
             return self._only
-        return shared.reflectors[self._place(shared, key)].store
-
-    def _place(self, shared: SharedInformer, key: Key) -> str | None:
-        return self._held(shared, split_key(key)[0])
+        reflector = shared.reflectors[self._place(shared, split_key(key)[0])]
+        shared.check_contact(self._serve_stale_for, reflector)
+        return reflector.store
 
     def _objects(
         self, shared: SharedInformer, tables: Sequence[Table], namespace: str | None

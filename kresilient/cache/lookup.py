@@ -31,7 +31,7 @@ def store_of(shared: SharedInformer, namespace: str | None, *, view: type[View] 
     as *view* where one is given.
 
     Raises `ConfigError` where it holds parts of them or another namespace, `NotSyncedError` before its first
-    list is complete.
+    list is complete, `StaleError` in an outage that is longer than it may serve.
     """
     options = shared.options
     same_view = view is not None and options.view is view and not options.strip and options.transform is None
@@ -43,6 +43,7 @@ def store_of(shared: SharedInformer, namespace: str | None, *, view: type[View] 
     if not reflector.store.synced:
         why = f" ({shared.reason})" if shared.reason else ""
         raise NotSyncedError(f"the informer of {shared.name} has not synced{why}: await its synced() first")
+    shared.check_contact(shared.serve_stale_for, reflector)
     return reflector.store
 
 

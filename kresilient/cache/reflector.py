@@ -263,6 +263,8 @@ class Reflector:
         if not isinstance(signal, Elapsed | HistoryLost):
             well = isinstance(signal, ListDone | OlderList | Proved | Stop)
             health.reason = "" if well else signal.reason
+            if health.reason:
+                health.last_error, health.last_error_at = health.reason, health.since
             health.denied = taken.action is Action.DENIED
         self._observe(ReflectorMoved(self.name, taken.row.name, health.state, self._delay, signal.reason))
         self._sink.moved(self)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from ..api.errors import KresilientError, LifecycleError, PoisonObject, SyncError
+from ..api.errors import KresilientError, LifecycleError, PoisonObject, StaleError, SyncError
 from ..api.objects import KubeObject
 from ..api.resources import Key, split_key
 from ..flow.door import Door
@@ -43,8 +44,11 @@ class SharedInformer:
         random: Callable[[], float],
         spawn: Spawn,
         timing: Timing | None = None,
+        serve_stale_for: float | None = None,
     ) -> None:
         self.options = options
+        self.serve_stale_for = serve_stale_for
+        """Seconds without contact for which it answers whoever sets no bound of his own; None for ever."""
         self.name = options.name
         self.handles = 0
         self.error: BaseException | None = None
@@ -53,7 +57,7 @@ class SharedInformer:
         self._spawn = spawn
         self._feeds: dict[Feed, None] = {}
         self._changed = asyncio.Event()
-        self._clock = asyncio.get_running_loop().time
+        self.clock = asyncio.get_running_loop().time
         self._tasks: list[asyncio.Task[None]] = []
         indexes = parse_indexes(dict(options.index))
         self.intake = intake = Intake(
@@ -129,12 +133,26 @@ class SharedInformer:
     @property
     def contact_age(self) -> float:
         """Seconds since the server was last heard, of the part that has waited longest."""
-        return self._clock() - min(r.freshness.contact for r in self.reflectors.values())
+        return self.clock() - min(r.freshness.contact for r in self.reflectors.values())
 
     @property
     def proved_age(self) -> float:
         """Seconds since when the whole cache is known to have held all there was."""
-        return max(0.0, self._clock() - min(r.freshness.proved for r in self.reflectors.values()))
+        return max(0.0, self.clock() - min(r.freshness.proved for r in self.reflectors.values()))
+
+    def check_contact(self, within: float | None, reflector: Reflector | None = None) -> None:
+        """Raise `StaleError` where the server was last heard more than *within* seconds ago (None: whenever):
+        by *reflector*, or else by any of them."""
+        if within is None:
+            return
+        age = self.contact_age if reflector is None else self.clock() - reflector.freshness.contact
+        if age > within:
+            why = f" ({self.reason})" if self.reason else ""
+            raise StaleError(
+                f"the informer of {self.name} has not heard the server for {age:.1f} s{why}, and is read for "
+                f"{within:g} s without that (serve_stale_for); wait for the server, or allow more",
+                age=age,
+            )
 
     async def wait_synced(self, *, fail_fast: bool) -> None:
         while not self.synced:
@@ -231,17 +249,31 @@ class SharedInformer:
         self._observe(HandlerFailed(self.name, f"index {index}", key, error))
 
 
-def health_of(shared: SharedInformer) -> InformerHealth:
-    """How *shared* stands now."""
+def health_of(shared: SharedInformer, *, serve_stale_for: float | None = None) -> InformerHealth:
+    """How *shared* stands now, for one who may read it *serve_stale_for* seconds after the last contact."""
+    parts, now = [reflector.health for reflector in shared.reflectors.values()], shared.clock()
+    lagging = min(parts, key=lambda part: part.contact)
+    failed = max(parts, key=lambda part: part.last_error_at)
+    relists: Counter[str] = Counter()
+    for part in parts:
+        relists.update(part.relists)
     return InformerHealth(
         name=shared.name,
         synced=shared.synced,
         reason=shared.reason,
         objects=sum(len(store.table.objects) for store in shared.stores),
-        reflectors=tuple(reflector.health for reflector in shared.reflectors.values()),
+        reflectors=tuple(parts),
         quarantined={
             key: str(error) for store in shared.stores for key, error in store.table.quarantined.items()
         },
         contact_age=shared.contact_age,
         proved_age=shared.proved_age,
+        stale=serve_stale_for is not None and shared.contact_age > serve_stale_for,
+        state=lagging.state,
+        state_age=now - lagging.since,
+        last_error=failed.last_error,
+        last_error_age=now - failed.last_error_at,
+        relists=dict(relists),
+        rewinds=sum(part.rewinds for part in parts),
+        resource_version=parts[0].resource_version if len(parts) == 1 else "",
     )

@@ -141,7 +141,7 @@ def options(client: kr.Client) -> None:
     client.informer("v1/pods", index={"image": by_image, "owner": by_owner, "node": "spec.nodeName"})
     client.informer("v1/pods", index=("spec.nodeName", "status.phase"))
     client.informer("v1/pods", transform=without_env, strip=["metadata.managedFields"])
-    client.informer("v1/pods", transform=as_it_is, streaming=False)
+    client.informer("v1/pods", transform=as_it_is, streaming=False, serve_stale_for=300)
     client.informer("v1/pods", namespaces={"default", "kube-system"}, metadata_only=True)
     client.informer("v1/pods", label_selector={"app": "web"}, field_selector="status.phase!=Failed")
     client.informer("v1/pods", label_selector=kr.LabelSelector.parse("app,!canary"))

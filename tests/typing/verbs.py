@@ -34,6 +34,8 @@ async def life() -> None:
         assert_type(client, kr.Client)
         assert_type(client.health, kr.ClientHealth)
         assert_type(client.health.ok, bool)
+        assert_type(client.ready(max_contact_age=300), kr.Readiness)
+        assert_type(client.ready().ok, bool)
         assert_type(client.health.informers, tuple[kr.InformerHealth, ...])
         assert_type(client.namespace, str)
         client.call_soon_threadsafe(print, "from another thread")

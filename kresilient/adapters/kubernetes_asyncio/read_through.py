@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from ...api.errors import ConfigError, InvalidName, NotSyncedError, PoisonObject, SelectorError
+from ...api.errors import ConfigError, InvalidName, NotSyncedError, PoisonObject, SelectorError, StaleError
 from ...api.field_selectors import FieldSelector
 from ...api.label_selectors import LabelSelector
 from ...api.objects import KubeObject
@@ -57,7 +57,7 @@ class ReadThrough:
         for shared in self._client.caches(resource):
             try:
                 store = store_of(shared, info.namespace)
-            except (ConfigError, NotSyncedError):
+            except (ConfigError, NotSyncedError, StaleError):
                 continue
             if not self._fresh(store, info, asked):
                 continue
