@@ -160,6 +160,29 @@ async def test_the_second_watch_proves_nothing_before_the_first_has_what_it_saw(
         assert pods.proved_age < 9, "the proof was met when the object came, without a bookmark"
 
 
+async def test_the_second_watch_ends_as_soon_as_the_first_is_there(world: World) -> None:
+    pods, lag = await lagging(world)
+    async with pods:
+        reading = asyncio.create_task(pods.get("default/new", max_staleness=0))
+        await world.server.watchers("v1/pods", 2, timeout=5)
+        await asyncio.sleep(0.2)
+        lag.lift()
+        await asyncio.sleep(0.1)
+        assert reading.done() and await reading is not None
+        await world.server.watchers("v1/pods", 1, timeout=0.1)
+
+
+async def test_the_second_watch_ends_with_the_last_who_waits_for_it(world: World) -> None:
+    pods, _ = await lagging(world)
+    async with pods:
+        reads = [asyncio.create_task(pods.get("default/new", max_staleness=0)) for _ in range(3)]
+        await world.server.watchers("v1/pods", 2, timeout=5)
+        for one in reads:
+            one.cancel()
+        await asyncio.wait(reads)
+        await world.server.watchers("v1/pods", 1, timeout=0.1)
+
+
 @pytest.mark.parametrize("names", [[], ["a"]])
 async def test_a_cache_of_one_object_or_none_is_proved_by_the_list_itself(
     world: World, names: list[str]
@@ -418,6 +441,33 @@ async def test_a_crashed_cache_leaves_nobody_waiting(world: World) -> None:
         with pytest.raises(Exception, match="crashed"):
             async with asyncio.timeout(5):
                 await reading
+
+
+# --- own writes ---
+
+
+async def test_own_writes_are_in_every_answer_that_a_bound_allows(world: World) -> None:
+    world.server.create("v1/pods", pod("a"))
+    pods, lag = await lagging(world)
+    async with pods:
+        await world.client.create("v1/pods", pod("mine"))
+        await world.client.delete("v1/pods", "default/new", grace_period=0)
+        live = await pods.list(max_staleness=0, fallback="live")
+        assert [obj.name for obj in live] == ["a", "mine"]
+        with pytest.raises(StaleError):
+            await pods.list(max_staleness=0, timeout=5)  # of others' writes nothing is known
+        assert [obj.name for obj in pods.list()] == ["a", "mine"]
+        lag.lift()
+        assert [obj.name for obj in await pods.list(max_staleness=0)] == ["a", "mine"]
+
+
+async def test_an_own_write_of_the_only_object_is_shown_to_be_all_there_is(world: World) -> None:
+    world.server.create("v1/pods", pod("a"))
+    world.server.faults.on("watch", "v1/pods").lag()
+    async with await following(world, field_selector="metadata.name=a") as pods:
+        await world.client.patch("v1/pods", "default/a", {"metadata": {"labels": {"x": "y"}}})
+        found = await pods.get("default/a", max_staleness=0)
+        assert found is not None and found.labels == {"x": "y"}
 
 
 # --- what else ---
