@@ -252,7 +252,10 @@ class Informer(Generic[T]):
         store = self._only
         if store is None or not store.synced:
             store = self._store_of(key)
-        return self._found(store.table, key)
+        table = store.table
+        if not table.quarantined and (obj := table.objects.get(key)) is not None:
+            return self._out(obj)
+        return self._found(table, key)
 
     async def _get_within(self, key: Key, bound: Bound) -> T | None:
         self._on_loop()
