@@ -15,7 +15,7 @@ from cachetools import LRUCache
 
 from ..api.objects import KubeObject
 from ..api.resources import Key
-from ..api.versions import is_older, version_number
+from ..api.versions import version_number
 from .store import Store, Table
 
 __all__ = ["Change", "Overlay"]
@@ -201,14 +201,17 @@ class Overlay:
         if not there and not shown and number is not None and self._reached(number):
             return None  # the base has seen its end
         self._gone[uid] = _Gone(key, number, there, self._lists)
-        if base is not None and (there or is_older(base.meta.resource_version, version)):
-            if not there:  # an object of that name that was there before, and is gone as well
-                self._gone.setdefault(base.meta.uid, _Gone(key, None, True, self._lists))
-            base = None
         if not there and number is not None:
             self._settle_at(number, uid, gone=True)
         elif not there:
             self._remember(uid)
+        base = None if there else base
+        if not there and number is not None and not self._reached(number):
+            if own is not None and own.version > number:
+                return None  # a later one of that name
+            self._own[key] = _Own(number, None, base)  # whatever the base still has to show there is older
+            self._settle_at(number, key, gone=False)
+            return self._show(key, None)
         if own is None:
             return self._show(key, base)
         own.base = base

@@ -215,6 +215,22 @@ def test_our_delete_hides_an_earlier_object_of_that_name_that_the_base_still_has
     assert (cache.shown, cache.overlay.pending) == (None, 0)
 
 
+def test_our_delete_hides_an_own_write_of_an_earlier_object_of_that_name() -> None:
+    cache = Cache("10")
+    cache.wrote(obj(12))
+    cache.overlay.deleted(KEY, "u2", "15")  # others have replaced u1 meanwhile
+    assert (cache.shown, cache.put(obj(12)), cache.remove(13)) == (None, [], [])
+
+
+def test_our_delete_hides_every_earlier_object_of_that_name_that_the_base_is_yet_to_see() -> None:
+    cache = Cache("10", obj(5))
+    cache.overlay.deleted(KEY, "u3", "15")
+    assert (cache.remove(11), cache.put(obj(12, uid="u2")), cache.shown) == ([], [], None)
+    assert cache.remove(13, uid="u2") == []
+    cache.put(obj(14, uid="u3"))
+    assert (cache.remove(16, uid="u3"), cache.shown, cache.overlay.pending) == ([], None, 0)
+
+
 def test_a_delete_that_the_base_has_seen_already_is_no_news() -> None:
     cache = Cache("10", obj(9, uid="u2"))
     assert cache.overlay.deleted(KEY, "u1", "8") is None
