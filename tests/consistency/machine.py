@@ -13,13 +13,19 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from kresilient.testing.simulation import VirtualLoop
 
 from .scopes import KEYS, MAPS, PODS
+from .timeline import Truth
 from .world import SCOPE, World
 
 LABELS: Final = ("web", "db", "")
 FINALIZER: Final = "example.com/held"
 WRITES: Final = ("create", "update", "patch", "delete")
 
-tracks = st.sampled_from([(resource, key) for resource, keys in KEYS.items() for key in keys])
+NAMES: Final = {
+    resource: sorted(name for name, scope in SCOPE.items() if scope.plural == resource)
+    for resource in (PODS, MAPS)
+}
+
+keys = st.sampled_from([KEYS[0], *KEYS])
 labels = st.sampled_from(LABELS)
 answers = st.sampled_from(["", "", "", "late", "late", "lost", "unsent"])
 SLOW: Final[list[dict[str, Any]]] = [
@@ -71,12 +77,16 @@ def relabelled(label: str, tick: int) -> dict[str, Any]:
 
 
 class Machine(RuleBasedStateMachine):
-    """Steps against one world, in virtual time. What is written in `World.check` holds after each."""
+    """Steps against one world, in virtual time. What is written in `World.check` holds after each.
+
+    All of it happens to one resource, and most of it to one key.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.loop = VirtualLoop()
         self.world = self.run(self._made())
+        self.resource = PODS
         self.tick = 0
 
     async def _made(self) -> World:
@@ -103,10 +113,16 @@ class Machine(RuleBasedStateMachine):
     # --- readers ---
 
     @initialize(
-        names=st.lists(st.sampled_from(sorted(SCOPE)), min_size=2, max_size=4, unique=True),
+        names=st.sampled_from([PODS, PODS, MAPS]).flatmap(
+            lambda resource: st.lists(st.sampled_from(NAMES[resource]), min_size=2, max_size=4, unique=True)
+        ),
         slow=st.sampled_from(SLOW),
+        latency=st.sampled_from([0.0, 0.1, 4.0, 20.0]),
     )
-    def begin(self, names: list[str], slow: dict[str, Any]) -> None:
+    def begin(self, names: list[str], slow: dict[str, Any], latency: float) -> None:
+        self.resource = SCOPE[names[0]].plural
+        self.world.network.latency = latency
+
         async def step() -> None:
             for name in names:
                 reader = await self.world.start(SCOPE[name])
@@ -116,10 +132,12 @@ class Machine(RuleBasedStateMachine):
         self.run(step())
 
     @precondition(lambda self: len(self.world.readers) < 5)
-    @rule(name=st.sampled_from(sorted(SCOPE)))
-    def an_informer_starts(self, name: str) -> None:
-        if all(reader.scope.name != name for reader in self.world.readers):
-            self.run(self.world.start(SCOPE[name]))
+    @rule(data=st.data())
+    def an_informer_starts(self, data: st.DataObject) -> None:
+        there = {reader.scope.name for reader in self.world.readers}
+        names = [name for name in NAMES[self.resource] if name not in there]
+        if names:
+            self.run(self.world.start(SCOPE[data.draw(st.sampled_from(names))]))
 
     @precondition(lambda self: len(self.world.readers) > 1)
     @rule(data=st.data())
@@ -134,165 +152,135 @@ class Machine(RuleBasedStateMachine):
 
     # --- own writes ---
 
-    def write(
-        self, verb: str, track: tuple[str, str], call: Any, *, answer: str, wait: bool, dry: bool = False
-    ) -> None:
-        faults, (resource, key) = self.world.server.faults, track
+    def truth(self, key: str) -> Truth | None:
+        world: World = self.world
+        return world.timeline.held((self.resource, key))
+
+    def write(self, verb: str, key: str, call: Any, *, answer: str, wait: bool, dry: bool = False) -> None:
+        faults, resource = self.world.server.faults, self.resource
         if answer == "lost":
             faults.next(verb, resource).reset(after_bytes=0)
         elif answer == "unsent":
             faults.next(verb, resource).reset()
         late = 3.0 if answer == "late" else 0.0
-        self.run(self.world.write(f"{verb} {resource} {key}", resource, call, late=late, wait=wait, dry=dry))
+        self.run(self.world.write(f"{verb} {key}", resource, call, late=late, wait=wait, dry=dry))
+
+    def patch(self, key: str, change: Any, *, answer: str, wait: bool, status: bool = False) -> None:
+        resource = f"{self.resource}/status" if status else self.resource
+        client = self.world.client
+        self.write("patch", key, lambda: client.patch(resource, key, change), answer=answer, wait=wait)
 
     @rule(
-        track=tracks,
+        key=keys,
         label=labels,
         node=st.sampled_from(["", "n1"]),
         held=st.booleans(),
-        answer=answers,
-        wait=st.booleans(),
-    )
-    def we_create(
-        self, track: tuple[str, str], label: str, node: str, held: bool, answer: str, wait: bool
-    ) -> None:
-        resource, key = track
-        made = manifest(resource, key, label=label, node=node, held=held)
-        client = self.world.client
-        self.write("create", track, lambda: client.create(resource, made), answer=answer, wait=wait)
-
-    @rule(
-        track=tracks,
-        label=labels,
         how=st.sampled_from(["merge", "strategic", "apply", "update", "update if unchanged", "dry run"]),
         answer=answers,
         wait=st.booleans(),
     )
-    def we_change(self, track: tuple[str, str], label: str, how: str, answer: str, wait: bool) -> None:
-        resource, key = track
-        client, truth, change = (
-            self.world.client,
-            self.world.truth(track),
-            relabelled(label, self.next_tick()),
-        )
-        if truth is None or truth.spoilt:
+    def we_write(
+        self, key: str, label: str, node: str, held: bool, how: str, answer: str, wait: bool
+    ) -> None:
+        resource, client, truth = self.resource, self.world.client, self.truth(key)
+        change = relabelled(label, self.next_tick())
+        if truth is None:
+            made = manifest(resource, key, label=label, node=node, held=held)
+            self.write("create", key, lambda: client.create(resource, made), answer=answer, wait=wait)
+        elif truth.spoilt:
             return
-        if how.startswith("update"):
+        elif how.startswith("update"):
             data = {**truth.data, "metadata": {**truth.data["metadata"], **change["metadata"]}}
             data["metadata"]["labels"] = {"app": label} if label else {}
             if how == "update":
                 del data["metadata"]["resourceVersion"]
-            self.write("update", track, lambda: client.update(resource, data), answer=answer, wait=wait)
-        elif how == "apply":
-            applied = manifest(resource, key, label=label)
-            applied["metadata"]["annotations"] = change["metadata"]["annotations"]
-            applied.pop("spec", None)
-            self.write(
-                "patch",
-                track,
-                lambda: client.patch(resource, key, applied, type="apply", field_manager="we", force=True),
-                answer=answer,
-                wait=wait,
-            )
+            self.write("update", key, lambda: client.update(resource, data), answer=answer, wait=wait)
         else:
-            dry = how == "dry run"
-            kind: Any = "merge" if dry else how
-            self.write(
-                "patch",
-                track,
-                lambda: client.patch(resource, key, change, type=kind, dry_run=dry),
-                answer=answer,
-                wait=wait,
-                dry=dry,
-            )
+            options: dict[str, Any] = {"type": how}
+            if how == "dry run":
+                options = {"dry_run": True}
+            elif how == "apply":
+                change["metadata"]["labels"] = {"app": label} if label else {}
+                options = {"type": "apply", "field_manager": "we", "force": True}
+            call = lambda: client.patch(resource, key, change, **options)  # noqa: E731
+            self.write("patch", key, call, answer=answer, wait=wait, dry=how == "dry run")
 
-    @rule(track=tracks, answer=answers)
-    def we_change_nothing(self, track: tuple[str, str], answer: str) -> None:
-        resource, key = track
-        call = lambda: self.world.client.patch(resource, key, {"metadata": {}})  # noqa: E731
-        self.write("patch", track, call, answer=answer, wait=True)
+    @rule(key=keys, answer=answers)
+    def we_change_nothing(self, key: str, answer: str) -> None:
+        if self.truth(key) is not None:
+            self.patch(key, {"metadata": {}}, answer=answer, wait=True)
 
-    @rule(
-        key=st.sampled_from(KEYS[PODS]),
-        phase=st.sampled_from(["Running", "Pending"]),
-        answer=answers,
-        wait=st.booleans(),
-    )
+    @precondition(lambda self: self.resource == PODS)
+    @rule(key=keys, phase=st.sampled_from(["Running", "Pending"]), answer=answers, wait=st.booleans())
     def we_write_the_status(self, key: str, phase: str, answer: str, wait: bool) -> None:
-        status = {"status": {"phase": phase, "message": str(self.next_tick())}}
-        call = lambda: self.world.client.patch("v1/pods/status", key, status)  # noqa: E731
-        self.write("patch", (PODS, key), call, answer=answer, wait=wait)
+        if self.truth(key) is not None:
+            status = {"status": {"phase": phase, "message": str(self.next_tick())}}
+            self.patch(key, status, answer=answer, wait=wait, status=True)
 
-    @rule(
-        track=tracks,
-        grace=st.sampled_from([None, 0]),
-        exact=st.booleans(),
-        answer=answers,
-        wait=st.booleans(),
-    )
-    def we_delete(
-        self, track: tuple[str, str], grace: int | None, exact: bool, answer: str, wait: bool
-    ) -> None:
-        resource, key = track
-        truth = self.world.truth(track)
-        uid = truth.uid if truth is not None and exact else None
-        call = lambda: self.world.client.delete(resource, key, grace_period=grace, uid=uid)  # noqa: E731
-        self.write("delete", track, call, answer=answer, wait=wait)
+    @rule(key=keys, grace=st.sampled_from([None, 0]), exact=st.booleans(), answer=answers, wait=st.booleans())
+    def we_delete(self, key: str, grace: int | None, exact: bool, answer: str, wait: bool) -> None:
+        resource, client, truth = self.resource, self.world.client, self.truth(key)
+        if truth is not None:
+            uid = truth.uid if exact else None
+            call = lambda: client.delete(resource, key, grace_period=grace, uid=uid)  # noqa: E731
+            self.write("delete", key, call, answer=answer, wait=wait)
 
-    @rule(track=tracks, held=st.booleans(), answer=answers, wait=st.booleans())
-    def we_set_the_finalizers(self, track: tuple[str, str], held: bool, answer: str, wait: bool) -> None:
-        resource, key = track
-        change = {"metadata": {"finalizers": [FINALIZER] if held else None}}
-        call = lambda: self.world.client.patch(resource, key, change)  # noqa: E731
-        self.write("patch", track, call, answer=answer, wait=wait)
+    @rule(key=keys, held=st.booleans(), answer=answers, wait=st.booleans())
+    def we_set_the_finalizers(self, key: str, held: bool, answer: str, wait: bool) -> None:
+        if self.truth(key) is not None:
+            change = {"metadata": {"finalizers": [FINALIZER] if held else None}}
+            self.patch(key, change, answer=answer, wait=wait)
 
     # --- the others' writes ---
 
-    @rule(track=tracks, label=labels, node=st.sampled_from(["", "n1"]), held=st.booleans())
-    def they_write(self, track: tuple[str, str], label: str, node: str, held: bool) -> None:
-        resource, key = track
-        server, tick, truth = self.world.server, self.next_tick(), self.world.truth(track)
+    def foreign(self, what: str, act: Callable[[], object]) -> None:
+        self.do(self.world.foreign, what, act)
+
+    @rule(key=keys, label=labels, node=st.sampled_from(["", "n1"]), held=st.booleans())
+    def they_write(self, key: str, label: str, node: str, held: bool) -> None:
+        resource, server, truth = self.resource, self.world.server, self.truth(key)
+        change = relabelled(label, self.next_tick())
         if truth is None:
             made = manifest(resource, key, label=label, node=node, held=held)
-            self.do(self.world.foreign, f"create {key}", lambda: server.create(resource, made))
+            self.foreign(f"create {key}", lambda: server.create(resource, made))
         elif not truth.spoilt:
-            change = relabelled(label, tick)
-            self.do(self.world.foreign, f"patch {key}", lambda: server.patch(resource, key, change))
+            self.foreign(f"patch {key}", lambda: server.patch(resource, key, change))
 
-    @rule(track=tracks)
-    def they_spoil(self, track: tuple[str, str]) -> None:
-        if self.world.truth(track) is not None:
-            self.do(self.world.foreign, f"spoil {track[1]}", lambda: self.world.spoil(track))
+    @rule(key=keys)
+    def they_spoil(self, key: str) -> None:
+        if self.truth(key) is not None:
+            self.foreign(f"spoil {key}", lambda: self.world.spoil((self.resource, key)))
 
-    @rule(key=st.sampled_from(KEYS[PODS]), phase=st.sampled_from(["Running", "Pending"]))
+    @precondition(lambda self: self.resource == PODS)
+    @rule(key=keys, phase=st.sampled_from(["Running", "Pending"]))
     def they_write_the_status(self, key: str, phase: str) -> None:
-        truth = self.world.truth((PODS, key))
+        truth = self.truth(key)
         if truth is not None and not truth.spoilt:
             change = {"status": {"phase": phase}}
-            self.do(self.world.foreign, f"patch {key}", lambda: self.world.server.patch(PODS, key, change))
+            self.foreign(f"patch {key}", lambda: self.world.server.patch(PODS, key, change))
 
-    @rule(track=tracks, grace=st.sampled_from([None, 0]), freed=st.booleans(), label=st.none() | labels)
-    def they_delete(self, track: tuple[str, str], grace: int | None, freed: bool, label: str | None) -> None:
+    @rule(key=keys, grace=st.sampled_from([None, 0]), freed=st.booleans(), label=st.none() | labels)
+    def they_delete(self, key: str, grace: int | None, freed: bool, label: str | None) -> None:
         """And perhaps make another of the same name at once."""
-        self.do(self.deleted, track, grace, freed, label)
+        self.do(self.deleted, key, grace, freed, label)
 
-    def deleted(self, track: tuple[str, str], grace: int | None, freed: bool, label: str | None) -> None:
-        (resource, key), world = track, self.world
-        if world.truth(track) is None:
+    def deleted(self, key: str, grace: int | None, freed: bool, label: str | None) -> None:
+        resource, world = self.resource, self.world
+        if self.truth(key) is None:
             return
         world.foreign(f"delete {key}", lambda: world.server.delete(resource, key, grace=grace))
-        if freed and world.truth(track) is not None:
+        if freed and self.truth(key) is not None:
             free = {"metadata": {"finalizers": None}}
             world.foreign(f"free {key}", lambda: world.server.patch(resource, key, free))
-        if label is not None and world.truth(track) is None:
+        if label is not None and self.truth(key) is None:
             made = manifest(resource, key, label=label)
             world.foreign(f"create {key} again", lambda: world.server.create(resource, made))
 
-    @rule(gone=st.lists(tracks, min_size=1, max_size=3, unique=True), label=st.none() | labels)
-    def they_delete_while_nobody_can_watch(self, gone: list[tuple[str, str]], label: str | None) -> None:
+    @rule(gone=st.lists(keys, min_size=1, max_size=3, unique=True), label=st.none() | labels)
+    def they_delete_while_nobody_can_watch(self, gone: list[str], label: str | None) -> None:
         def act() -> None:
-            for track in gone:
-                self.deleted(track, 0, True, label)
+            for key in gone:
+                self.deleted(key, 0, True, label)
 
         self.run(self.world.while_it_is_away(act))
 
@@ -326,7 +314,7 @@ class Machine(RuleBasedStateMachine):
     def the_server_dies(self, history: bool, down: float) -> None:
         self.do(self.world.restart, history, down)
 
-    @rule(seconds=st.sampled_from([0.0, 0.001, 0.1, 1.0, 1.0, 5.0, 5.0, 35.0, 160.0]))
+    @rule(seconds=st.sampled_from([0.0, 0.001, 0.1, 1.0, 1.0, 5.0, 5.0, 25.0, 160.0]))
     def time_passes(self, seconds: float) -> None:
         self.run(asyncio.sleep(seconds))
 

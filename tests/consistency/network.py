@@ -17,7 +17,11 @@ ANSWERED_LATE: ContextVar[float] = ContextVar("answered_late", default=0.0)
 
 
 class Network:
-    """A `Transport` to an in-memory server. `watches` and `lists` let their bodies pass while set."""
+    """A `Transport` to an in-memory server. `watches` and `lists` let their bodies pass while set, those of
+    watches *latency* seconds after they were sent.
+    """
+
+    latency = 0.0
 
     def __init__(self, server: MemoryApiServer) -> None:
         self._transport = server.transport()
@@ -38,10 +42,11 @@ class Network:
         return self._transport.server
 
     async def send(self, request: Request) -> Response:
+        lost = self._lost
         response = await self._transport.send(request)
         if request.verb in ("watch", "list"):
-            return Held(response, self.watches if request.verb == "watch" else self.lists)
-        lost = self._lost
+            is_watch = request.verb == "watch"
+            return Held(response, self.watches if is_watch else self.lists, self.latency if is_watch else 0.0)
         try:
             await asyncio.sleep(ANSWERED_LATE.get())
             if self._lost != lost:
@@ -58,9 +63,10 @@ class Network:
 class Held:
     """A response whose body waits for its gate."""
 
-    def __init__(self, response: Response, gate: asyncio.Event) -> None:
+    def __init__(self, response: Response, gate: asyncio.Event, latency: float) -> None:
         self._response = response
         self._gate = gate
+        self._latency = latency
 
     @property
     def status(self) -> int:
@@ -79,7 +85,7 @@ class Held:
         return await self._response.read(limit)
 
     def chunks(self) -> AsyncIterator[bytes]:
-        return _Chunks(self._response.chunks(), self._gate)
+        return _Chunks(self._response.chunks(), self._gate, self._latency)
 
     async def close(self) -> None:
         await self._response.close()
@@ -96,17 +102,22 @@ class Held:
 class _Chunks:
     """Pieces that were sent, but arrive only while the gate is open; a cancelled reader loses none."""
 
-    def __init__(self, chunks: AsyncIterator[bytes], gate: asyncio.Event) -> None:
+    def __init__(self, chunks: AsyncIterator[bytes], gate: asyncio.Event, latency: float) -> None:
         self._chunks = chunks
         self._gate = gate
+        self._latency = latency
         self._sent: bytes | None = None
+        self._due = 0.0
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> bytes:
+        clock = asyncio.get_running_loop().time
         if self._sent is None:
             self._sent = await anext(self._chunks)
+            self._due = clock() + self._latency
+        await asyncio.sleep(self._due - clock())
         await self._gate.wait()
         sent, self._sent = self._sent, None
         return sent

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from kresilient.api.errors import PoisonObject
 from kresilient.api.resources import split_key
-from kresilient.cache.events import Event, EventType
+from kresilient.cache.events import Event, EventType, Source
 from kresilient.cache.informer import Informer
 from kresilient.cache.reflector import Reflector
 from kresilient.cache.subscription import EventStream, Subscription
 
-from .scopes import Scope, by_label, shown
+from .scopes import KEYS, Scope, by_label, shown
 from .timeline import Positions, Timeline, Truth
 
 SPOILT: Final = object()
@@ -23,15 +23,16 @@ class Reader:
     """An informer that is looked at: each key only ever goes forward along its timeline, until the cache
     announces that the server went back."""
 
-    def __init__(self, scope: Scope, informer: Informer[Any], timeline: Timeline) -> None:
+    def __init__(self, scope: Scope, informer: Informer[Any], timeline: Timeline, own: set[int]) -> None:
         self.scope = scope
         self.informer = informer
         self.timeline = timeline
+        self.own = own
         self.handlers: list[Handler] = []
         assert informer._shared is not None, "enter it first"
         self._shared = informer._shared
         self._rewinds = dict.fromkeys(self._shared.reflectors, 0)
-        self.positions: dict[str, Positions] = {key: {timeline.now: 0} for key in scope.keys}
+        self.positions: dict[str, Positions] = {key: {timeline.now: 0} for key in KEYS}
         self.announced: dict[str, int] = {}
         """Which epochs it has said that there are, beyond the first."""
         self._gone: set[str] = set()
@@ -67,7 +68,7 @@ class Reader:
         self._synced = True
         self._check_order()
         self._check_indexes()
-        for key in self.scope.keys:
+        for key in KEYS:
             self.check_key(key)
 
     def check_key(self, key: str) -> None:
@@ -76,7 +77,10 @@ class Reader:
         if not self.informer.has_synced or self.reflector_of(key) is None:
             return
         state, before = self._state(key), self.positions[key]
-        assert state is None or state is SPOILT or state["metadata"]["uid"] not in self._gone, (
+        if state is SPOILT:  # at a version that it does not tell, so perhaps before an own write
+            assert self.timeline.was_spoilt(self._track(key)), f"{self.scope.name} sets {key} aside"
+            return
+        assert state is None or state["metadata"]["uid"] not in self._gone, (
             f"{self.scope.name} shows {_brief(state)} of {key}, which we deleted"
         )
         reached = self.timeline.advance(self._track(key), before, lambda truth: self.fits(truth, state))
@@ -91,7 +95,7 @@ class Reader:
 
         But where the cache stands at a version that the server, which went back, has not reached again: it
         has to notice that first. And where a delete was answered without an object, only its uid is known to
-        be *gone*: what is shown under another uid may be older or newer.
+        be *gone*: whatever comes under another one may be older or newer.
         """
         reflector, now = self.reflector_of(key), self.timeline.now
         if reflector is None:
@@ -100,9 +104,7 @@ class Reader:
             return
         if gone:
             self._gone.add(gone)
-            state = self._state(key) if self.informer.has_synced else None
-            if state is not None and state is not SPOILT and state["metadata"]["uid"] != gone:
-                return
+            return
         self.positions[key] = {now: max(version, self.positions[key].get(now, 0))}
 
     def told(self, key: str, positions: Positions) -> None:
@@ -123,13 +125,15 @@ class Reader:
                 continue
             self._rewinds[namespace] = rewinds
             self._gone.clear()
-            for key in self.scope.keys:
+            for key in KEYS:
                 if self.reflector_of(key) is not reflector:
                     continue
                 oldest = min(self.positions[key])
                 anew = dict.fromkeys(range(oldest + 1, self.timeline.now + 1), 0)
                 assert anew, f"{self.scope.name} says that the server went back, and it did not"
-                self.positions[key] = anew
+                # A header without a name may be that of any object that the list seems to lack.
+                kept = self.positions[key] if self._may_be_nameless() else {}
+                self.positions[key] = kept | anew
                 self.announced[key] = self.timeline.now
 
     def holds(self) -> dict[str, Any]:
@@ -140,7 +144,7 @@ class Reader:
         """What it would show if it were up to date."""
         return {
             key: kept
-            for key in self.scope.keys
+            for key in KEYS
             if self.reflector_of(key) is not None
             and not self.is_spoilt(key)
             and (kept := self.scope.expected(self.timeline.held(self._track(key)))) is not None
@@ -150,6 +154,10 @@ class Reader:
         """Whether the server holds an object of *key* that does not decode."""
         truth = self.timeline.held(self._track(key))
         return truth is not None and truth.spoilt
+
+    def _may_be_nameless(self) -> bool:
+        spoilt = any(self.timeline.was_spoilt(self._track(key)) for key in KEYS)
+        return spoilt and "metadata_only" in self.scope.options
 
     def _track(self, key: str) -> tuple[str, str]:
         return self.scope.plural, key
@@ -163,8 +171,8 @@ class Reader:
     def fits(self, truth: Truth | None, state: Any) -> bool:
         """Whether it may show *state* where the server holds *truth*."""
         if truth is not None and truth.spoilt:  # who knows whether its selector would have it?
-            return state is SPOILT or (state is None and self.scope.selective)
-        return state is not SPOILT and bool(self.scope.expected(truth) == state)
+            return state is None and self.scope.selective
+        return bool(self.scope.expected(truth) == state)
 
     def _check_order(self) -> None:
         informer, name = self.informer, self.scope.name
@@ -176,7 +184,7 @@ class Reader:
         for obj in listed:
             state = self._state(obj.key)
             assert state is SPOILT or state == shown(obj), f"{name} gets and lists another {obj.key}"
-        for place in self._shared.options.namespaces or {key.partition("/")[0] for key in self.scope.keys}:
+        for place in self._shared.options.namespaces or {key.partition("/")[0] for key in KEYS}:
             there = [key for key in keys if key.startswith(f"{place}/")]
             assert informer.keys(namespace=place) == there
             assert [obj.key for obj in informer.list(namespace=place)] == there
@@ -225,7 +233,7 @@ class Handler:
         self.name = f"handler {number} of {reader.scope.name}"
         self.fold: dict[str, Any] = {}
         self.positions: dict[str, Positions] = {
-            key: dict.fromkeys(range(reader.timeline.now + 1), 0) for key in reader.scope.keys
+            key: dict.fromkeys(range(reader.timeline.now + 1), 0) for key in KEYS
         }
         self._seconds, self._raises = seconds, raises
         self._running: set[str] = set()
@@ -267,6 +275,10 @@ class Handler:
         old, state, last = shown(event.old), shown(event.object), self.fold.get(key)
         what = f"{self.name}: {event.type} {key} from {_brief(old)} to {_brief(state)} ({event.source})"
         assert old == last, f"{what}, after it saw {_brief(last)}"
+        if event.source is Source.WRITE and event.type is not EventType.DELETED:
+            assert int(state["metadata"]["resourceVersion"]) in reader.own, (
+                f"{what}, and we did not write that"
+            )
         if event.type is EventType.ADDED:
             assert last is None, what
         else:

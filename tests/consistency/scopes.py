@@ -15,7 +15,7 @@ from kresilient.api.views import View
 from .timeline import Truth
 
 PODS, MAPS = "v1/pods", "v1/configmaps"
-KEYS = {PODS: ["a/x", "a/y", "b/x"], MAPS: ["a/x", "b/x"]}
+KEYS = ("a/x", "a/y", "b/x")
 
 
 class Spec(msgspec.Struct, rename="camel"):
@@ -53,10 +53,6 @@ class Scope:
     @property
     def selective(self) -> bool:
         return bool(self.options.keys() & {"label_selector", "field_selector"})
-
-    @property
-    def keys(self) -> list[str]:
-        return KEYS[self.plural]
 
     def expected(self, truth: Truth | None) -> Any:
         """What the cache has to show of *truth*; None where it is not to be seen."""

@@ -76,6 +76,13 @@ class Timeline:
         earlier = [truth for at, truth in self.epochs[-1].tracks.get(track, []) if at < version]
         return earlier[-1] if earlier else None
 
+    def was_spoilt(self, track: Track) -> bool:
+        return any(
+            truth is not None and truth.spoilt
+            for epoch in self.epochs
+            for _, truth in epoch.tracks.get(track, [])
+        )
+
     def advance(self, track: Track, positions: Positions, fits: Callable[[Truth | None], bool]) -> Positions:
         """Where a reader can be that was at *positions* and now shows what *fits*; empty where nowhere."""
         reached: Positions = {}

@@ -19,14 +19,11 @@ from kresilient.testing.server.storage import Change, Stored
 
 from .network import ANSWERED_LATE, Network
 from .readers import Handler, Reader
-from .scopes import MAPS, PODS, SCOPES, Scope
+from .scopes import KEYS, MAPS, PODS, SCOPES, Scope
 from .timeline import Timeline, Track, Truth
 
 _APART = 1_000
 """Versions that other resources are given after a backup: so an older one is told from those given again."""
-
-
-WRITTEN_THROUGH = False
 
 
 @dataclass
@@ -58,6 +55,8 @@ class World:
             self.network, qps=None, random=random.Random(11).random, observers=[self._observed]
         )
         self.readers: list[Reader] = []
+        self.own: set[int] = set()
+        """Versions that own writes were acknowledged at, in whichever epoch."""
         self.backup: int | None = None
         self._snapshot = ""
         self._rewound = self._stopped_rewinds = 0
@@ -66,9 +65,6 @@ class World:
         self._wrong: BaseException | None = None
 
     # --- what is there ---
-
-    def truth(self, track: Track) -> Truth | None:
-        return self.timeline.held(track)
 
     @property
     def handlers(self) -> list[Handler]:
@@ -79,7 +75,7 @@ class World:
     async def start(self, scope: Scope) -> Reader:
         informer = self.client.informer(scope.resource, **scope.options)
         await informer.start()
-        reader = Reader(scope, informer, self.timeline)
+        reader = Reader(scope, informer, self.timeline, self.own)
         self.readers.append(reader)
         return reader
 
@@ -141,14 +137,14 @@ class World:
             track, version = (plural, answer.key), int(answer.resource_version)
         else:
             return
+        self.own.add(version if answer is None else int(answer.resource_version))
         before = self.timeline.before(track, version)
         if before is not None and before.spoilt:
             return
         for reader in self.readers:
             if reader.scope.plural == track[0]:
                 reader.notice_rewinds()
-                if WRITTEN_THROUGH:
-                    reader.owes(track[1], version, gone=before.uid if before and answer is None else "")
+                reader.owes(track[1], version, gone=before.uid if before and answer is None else "")
                 reader.check_key(track[1])
 
     # --- the others' writes ---
@@ -257,7 +253,7 @@ class World:
         for reader in self.readers:
             if not reader.informer.has_synced:
                 return f"{reader.scope.name} has not synced: {reader.informer.health.reason}"
-            expected, any_spoilt = reader.expected(), any(map(reader.is_spoilt, reader.scope.keys))
+            expected, any_spoilt = reader.expected(), any(map(reader.is_spoilt, KEYS))
             held = {key: state for key, state in reader.holds().items() if not reader.is_spoilt(key)}
             if any_spoilt and reader.scope.options.get("metadata_only"):
                 # Its header alone has no name: it may be any object that is held and not in the list.
