@@ -133,6 +133,45 @@ async def test_after_an_outage_the_probes_410_spares_the_others_theirs(world: Wo
         assert world.server.requests.count(verb="watch") - before == 21
 
 
+async def test_one_that_came_back_spread_and_finds_its_version_expired_is_not_spread_again(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.client = world.connect(random=lambda: 0.9)
+    async with world.server, world.client, world.client.informer("v1/pods") as pods:
+        await pods.synced(30)
+        await world.server.kill()
+        await asyncio.sleep(10.0)
+        world.server.create("v1/pods", pod("new"))
+        await world.server.restart(history=False)
+        await world.client.door.call(Request("GET", "/version", verb="get"))
+        back = asyncio.get_running_loop().time()
+        await world.until(lambda: pods.get("default/new"), 120.0)
+        took = asyncio.get_running_loop().time() - back
+        assert world.moves(EXPIRED), "it was the first to learn of it"
+        assert 0.9 * 30 <= took <= 0.9 * 30 + 2.0
+
+
+async def test_those_who_came_back_yield_to_the_next_outage_as_they_did_to_the_first(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world()
+    world.client = world.connect(qps=0.5, burst=1)
+    async with world.server, world.client, AsyncExitStack() as stack:
+        pods = await many(stack, world, 40)
+        await pods.synced(300)
+        await world.server.kill()
+        await asyncio.sleep(100.0)
+        await world.server.start()
+        await world.until(lambda: world.client.health.reachable, 90.0)
+        await world.until(lambda: world.client.health.waiting >= 15, 60.0, step=0.01)
+        before = len(failures(world))
+        await world.server.kill()
+        waited = world.client.health.waiting
+        await asyncio.sleep(60.0)
+        assert waited >= 15 and len(failures(world)) - before <= 10, "one that was refused, and probes"
+
+
 async def test_a_watch_that_expires_without_an_outage_spares_nobody_anything(world: World) -> None:
     async with AsyncExitStack() as stack:
         pods = await many(stack, world, 5)

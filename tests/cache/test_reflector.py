@@ -439,6 +439,58 @@ async def test_a_restored_etcd_shows_after_two_silences_and_the_cache_follows_it
     assert "a second silence in a row" in world.rows
 
 
+async def test_two_silences_with_a_life_sign_between_them_are_no_suspicion(world: World) -> None:
+    async with following(world) as (pods, _):
+        silence = "silence up to the stall limit, or through the whole life of the watch"
+        sign = {"kind": "Pod", "apiVersion": "v1", "metadata": {"resourceVersion": pods.resource_version}}
+        watches = world.server.faults.next("watch", "v1/pods")
+        watches.silence()
+        world.server.faults.next("watch", "v1/pods").answer(frame("BOOKMARK", sign), then="stall")
+        await world.server.restart()
+        await world.until(lambda: len(world.moves(silence)) == 2, 600)
+        await world.server.requests.wait_for(4, verb="watch")
+    assert "a second silence in a row" not in world.rows
+
+
+async def test_a_restored_etcd_shows_where_no_silence_was_suspicious_for_long(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(bookmark_interval=1e9)
+    async with world.server, world.client:
+        world.server.create("v1/pods", pod("old"))
+        async with following(world) as (pods, _):
+            backup = int(pods.resource_version)
+            world.server.create("v1/pods", pod("lost"))
+            await world.until(lambda: pods.get("default/lost") is not None)
+            await asyncio.sleep(7200)
+            world.server.rewind(backup)
+            await world.server.restart()
+            await world.until(lambda: world.reported(Rewound), 1800)
+            await agrees(world, pods)
+
+
+async def test_an_own_write_in_the_very_turn_in_which_a_watch_is_given_up_is_looked_into_all_the_same(
+    world: World,
+) -> None:
+    world.server.faults.on("watch", "v1/pods").silence()
+    async with following(world, streaming=False) as (pods, _):
+        (reflector,) = pods._shared.reflectors.values()
+        await world.until(lambda: reflector._silence is not None)
+        failed: list[Exception] = []
+
+        def suspect() -> None:
+            try:
+                assert reflector._silence.expired(), "it was given up in this turn"
+                reflector.suspect_rewind("a write was answered with an old version")
+            except Exception as error:
+                failed.append(error)
+
+        loop = asyncio.get_running_loop()
+        loop.call_at(reflector._silence.when(), loop.call_soon, suspect)
+        await world.until(lambda: "an own write was answered with a version below the cache's" in world.rows)
+        assert failed == []
+
+
 async def test_an_own_write_below_the_caches_version_shows_a_restored_etcd_at_once(world: World) -> None:
     world.server.create("v1/pods", pod("old"))
     async with following(world) as (pods, _):
@@ -487,6 +539,16 @@ async def test_an_event_that_is_not_newer_is_ignored_and_counted(world: World) -
         assert [e.object["spec"]["v"] for e in seen] == [1, 2]
         assert pods.resource_version == "61001"
         assert pods.health.reflectors[0].ignored == 2
+
+
+async def test_a_delete_of_another_object_of_the_same_name_ends_the_one_that_is_held(world: World) -> None:
+    async with following(world) as (pods, seen):
+        await scripted(
+            world, frame("ADDED", bare("x", "u1", 61_000)), frame("DELETED", bare("x", "u2", 61_005))
+        )
+        await world.until(lambda: len(seen) == 2)
+        assert "default/x" not in pods
+        assert [(event.type, event.object.uid) for event in seen] == [(ADDED, "u1"), (DELETED, "u1")]
 
 
 async def test_a_late_event_of_a_deleted_object_does_not_bring_it_back(world: World) -> None:
@@ -566,7 +628,9 @@ async def test_a_poison_event_does_not_stop_the_stream_and_a_paced_relist_repair
         await world.until(lambda: pods.get("default/y") is not None, 5)
         with pytest.raises(PoisonObject):
             pods.get("default/x")
+        poisoned = asyncio.get_running_loop().time()
         await world.until(lambda: "the paced relist is due" in world.rows)
+        assert asyncio.get_running_loop().time() - poisoned <= 2 * Timing().relist_base < Timing().stall
         await world.until(lambda: not pods.health.quarantined)
         assert pods.get("default/x") is not None
         (move,) = world.moves("the paced relist is due")

@@ -12,6 +12,7 @@ import pytest
 import kresilient as kr
 from kresilient.client import Client
 from kresilient.observe.events import TaskCrashed
+from kresilient.transport.base import Request
 
 from .cluster import PATIENCE, Cluster, Seen, config_map, held, widgets
 
@@ -69,6 +70,8 @@ async def test_a_client_closed_while_it_opens_stays_closed(cluster: Cluster) -> 
         await opening
     with pytest.raises(kr.LifecycleError):
         await client.get("v1/pods", "default/a")
+    with pytest.raises(kr.LifecycleError, match="closed"):
+        await inner.send(Request("GET", "/version"))  # type: ignore[union-attr]
 
 
 async def test_two_tasks_that_open_a_client_open_one(cluster: Cluster) -> None:

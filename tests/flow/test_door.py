@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import email.utils
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -20,14 +21,17 @@ from kresilient.api.errors import (
 )
 from kresilient.flow import Door, Limiter
 from kresilient.flow.answers import parse_retry_after
+from kresilient.flow.budget import RetryBudget
+from kresilient.flow.retry import RetryPolicy
 from kresilient.observe.events import Admitted, Event, Observers, PressureChanged, RequestFinished
 from kresilient.transport.base import Request
 
-from .scripted import JSON, Scripted, ScriptedTransport, bare, status
+from .scripted import JSON, Driven, Scripted, ScriptedTransport, bare, status
 
 pytestmark = pytest.mark.looptime
 
 GET = Request("GET", "/api/v1/namespaces/n/pods/p", verb="get", resource="v1/pods")
+RENEWAL = Request("PUT", "/l", body=b"{}", verb="update", resource="coordination.k8s.io/v1/leases")
 WATCH = Request("GET", "/api/v1/pods", verb="watch", resource="v1/pods", streaming=True, timeout=None)
 
 
@@ -119,6 +123,46 @@ async def test_no_try_begins_later_than_the_call_allows() -> None:
     assert transport.times == pytest.approx([0.0, 0.8, 2.4])
 
 
+async def test_a_call_cannot_allow_itself_more_time_than_the_policy_has() -> None:
+    transport = ScriptedTransport(*[status(503) for _ in range(9)])
+    policy = RetryPolicy(within=3.0)
+    one = Door(transport, limiter=Limiter(None), observers=Observers(), random=lambda: 0.0, retry=policy)
+    with pytest.raises(ServerUnavailable):
+        await one.call(GET, within=100.0)
+    assert transport.times == pytest.approx([0.0, 0.8, 2.4])
+
+
+async def test_what_the_server_answers_fills_the_retry_budget_unless_it_shows_overload() -> None:
+    answers = [Scripted(), status(404), status(429), status(503), status(500)]
+    budget = RetryBudget(share=1.0, floor=0.0)
+    one = Door(ScriptedTransport(*answers), limiter=Limiter(None), observers=Observers(), budget=budget)
+    left = []
+    for _ in answers:
+        await asyncio.gather(one.call(GET, retry=False), return_exceptions=True)
+        left.append(budget.left)
+    assert left == [1, 2, 2, 2, 2]
+
+
+@pytest.mark.parametrize(("request_", "tries"), [(GET, 1), (RENEWAL, 2)])
+async def test_the_last_repeat_of_the_budget_is_kept_for_renewals(request_: Request, tries: int) -> None:
+    transport = ScriptedTransport(status(429), Scripted())
+    budget = RetryBudget(share=0.0, floor=0.1, window=10.0)
+    one = Door(transport, limiter=Limiter(None), observers=Observers(), budget=budget, random=lambda: 0.0)
+    await asyncio.gather(one.call(request_), return_exceptions=True)
+    assert len(transport.sent) == tries
+
+
+@pytest.mark.parametrize(("verb", "slower"), [("get", True), ("list", False)])
+async def test_the_time_that_lists_take_says_nothing_of_the_server(verb: str, slower: bool) -> None:
+    transport = Driven(lambda _: Scripted(), latency=0.05)
+    one = Door(transport, limiter=Limiter(None), observers=Observers())
+    asked = replace(GET, verb=verb, query=(("labelSelector", "a"),), timeout=120.0)
+    for number in range(15):
+        transport.latency = 0.05 if number < 10 else 8.0
+        await one.call(asked)
+    assert any(level.rate is not None for level in one.pressure.levels) is slower
+
+
 async def test_a_probing_call_waits_for_the_one_probe_while_the_server_is_away() -> None:
     one, transport = door(*[ConnectFailed("refused")] * 3, *[Scripted()] * 9)
     with pytest.raises(ConnectFailed):
@@ -164,6 +208,30 @@ async def test_a_stream_that_is_followed_is_opened_again_as_a_read_is() -> None:
     async with await one.follow(WATCH) as response:
         assert response.status == 200
     assert transport.times == pytest.approx([0.0, 1.5, 6.5])
+
+
+async def test_a_stream_whose_place_in_the_spread_comes_too_late_is_opened_in_time() -> None:
+    transport = ScriptedTransport(ConnectFailed("refused"), Scripted(), Scripted())
+    one = Door(transport, limiter=Limiter(None), observers=Observers(), random=lambda: 0.99)
+    with pytest.raises(ConnectFailed):
+        await one.call(GET, retry=False)
+    following = asyncio.create_task(one.follow(WATCH, within=20.0))
+    await asyncio.sleep(1.0)
+    await one.call(GET)
+    async with await following as response:
+        assert response.status == 200
+    assert transport.times == pytest.approx([0.0, 1.0, 20.0], abs=1e-3), "and not at 1.0 + 0.99 * 30"
+
+
+async def test_a_token_got_while_the_server_went_away_is_given_back() -> None:
+    transport = Driven(lambda _: ConnectFailed("refused"), latency=5.0)
+    one = Door(transport, limiter=Limiter(0.1, 1), observers=Observers(), random=lambda: 0.0)
+    first = asyncio.create_task(one.call(GET, retry=False))
+    await asyncio.sleep(1.0)
+    with pytest.raises(ConnectFailed):
+        await one.call(GET, probing=True, within=12.0)
+    assert transport.times == pytest.approx([0.0, 10.0], abs=0.01), "as the probe, with the token it had"
+    await asyncio.gather(first, return_exceptions=True)
 
 
 async def test_a_stream_that_is_followed_is_given_up_like_a_read() -> None:

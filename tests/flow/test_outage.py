@@ -194,6 +194,57 @@ async def test_a_probe_due_in_one_outage_is_not_due_in_the_next() -> None:
     await end(waiting)
 
 
+async def test_a_turn_that_nobody_took_in_one_outage_is_not_left_for_the_next() -> None:
+    gate = Gate()
+    gate.outage.refused(REFUSED)
+    gate.outage.pass_on()
+    gate.outage.answered()
+    gate.outage.refused(REFUSED)
+    waiting = asyncio.create_task(gate.wait())
+    await asyncio.sleep(0.7)
+    assert gate.came == []
+    await end(waiting)
+
+
+async def test_a_new_outage_begins_at_the_first_pace_again() -> None:
+    gate = Gate()
+    gate.outage.refused(REFUSED)
+    await end(*gate.waiters(1))
+    first = gate.waiters(100)
+    await asyncio.sleep(300.0)
+    gate.outage.answered()
+    await asyncio.gather(*first)
+    began = asyncio.get_running_loop().time()
+    gate.outage.refused(REFUSED)
+    await gate.wait()
+    assert 1.5 <= gate.came[-1][0] - began <= 3.0
+
+
+async def test_with_the_end_of_an_outage_no_probe_is_due() -> None:
+    gate = Gate()
+    gate.outage.refused(REFUSED)
+    tasks = gate.waiters(3)
+    await asyncio.sleep(0.1)
+    gate.outage.answered()
+    assert gate.outage._timer is None
+    await end(*tasks)
+
+
+async def test_one_that_comes_as_a_probe_is_due_does_not_overtake_those_who_wait() -> None:
+    now = 0.0
+    outage = Outage("s", random=lambda: 0.0, clock=lambda: now)
+    outage.refused(REFUSED)
+    waiting = asyncio.create_task(outage.turn())
+    await asyncio.sleep(0)
+    now = 2.0  # the loop is late: the timer has not fired
+    late = asyncio.create_task(outage.turn())
+    await asyncio.sleep(0)
+    assert not late.done()
+    await waiting
+    assert not late.done()
+    await end(late)
+
+
 async def test_a_probe_whose_task_is_cancelled_in_the_very_turn_is_handed_on() -> None:
     gate = Gate(draw=lambda: 0.0)
     gate.outage.refused(REFUSED)
@@ -234,6 +285,24 @@ async def test_a_renewal_waits_no_longer_than_ten_seconds_after_the_last_probe(c
     waiting = asyncio.create_task(gate.wait(renewal=True))
     await asyncio.sleep(10.0)
     assert waiting.done(), "and so on"
+    await end(*others)
+
+
+@pytest.mark.parametrize("draw", [0.0, 0.5, 0.9])
+async def test_renewals_that_wait_together_are_the_probes_one_after_the_other_with_jitter(
+    draw: float,
+) -> None:
+    gate = Gate(draw=lambda: draw)
+    gate.outage.refused(REFUSED)
+    others = gate.waiters(100)
+    await asyncio.sleep(200.0)
+    probed = gate.came[-1][0]
+    renewals = [asyncio.create_task(gate.wait(renewal=True)) for _ in range(3)]
+    await asyncio.wait(renewals)
+    times = [time for time, _ in gate.came[-3:]]
+    between = 5.0 * (1.0 + draw)
+    assert times[0] == pytest.approx(max(200.0, probed + between), abs=0.01)
+    assert times[1:] == pytest.approx([times[0] + between, times[0] + 2 * between], abs=0.01)
     await end(*others)
 
 

@@ -281,6 +281,21 @@ async def test_a_call_cancelled_while_it_waits_for_a_place_holds_no_token() -> N
     assert one._in_flight.count == one._in_flight.waiting == one.waiting == 0
 
 
+async def test_a_call_cancelled_while_it_waits_with_its_place_for_a_token_gives_the_place_back() -> None:
+    transport = Driven(lambda _: Scripted(), latency=5.0)
+    limiter = Limiter(0.05, 2)
+    one = door(transport, limiter, in_flight=InFlight(1))
+    first, second = (asyncio.create_task(one.call(GET)) for _ in range(2))
+    await asyncio.sleep(1.0)
+    assert limiter.try_acquire(), "the one that the second gave back when there was no place"
+    await first
+    await asyncio.sleep(1.0)
+    assert (one._in_flight.count, limiter.waiting) == (1, 1), "it has the place now, and needs a token"
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    assert (one._in_flight.count, limiter.waiting) == (0, 0)
+
+
 @pytest.mark.parametrize("seed", range(3))
 async def test_under_random_cancellation_the_door_loses_nothing(seed: int) -> None:
     draw = random.Random(seed)
