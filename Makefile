@@ -72,6 +72,7 @@ bench: $(STAMP)
 	@$(BIN)/python -m benchmarks sync
 	@$(BIN)/python -m benchmarks scale
 	@$(BIN)/python -m benchmarks limiter
+	@$(BIN)/python -m benchmarks write_through
 
 # The figures of docs/outage.md, and its table; some four minutes of one core. It fails where a promise is missed.
 outage: $(STAMP)
