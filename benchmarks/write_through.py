@@ -206,7 +206,7 @@ class _Side:
         decoded = time.perf_counter()
         if write.request.verb != "delete":
             self._through.compare(before, write, written)
-        await self._through.acknowledged(write, _PODS, answer.body)
+        await self._through.acknowledged(_PODS, write.request.verb, write.key, answer.body)
         shown = time.perf_counter()
         self._check(write, written)
         if behind:

@@ -135,6 +135,8 @@ class Client:
         self._opening = asyncio.Lock()
         self._informers = Informers(
             self._opened,
+            server=lambda: self.server,
+            shares=shares,
             observe=self.observers,
             random=random,
             spawn=self._spawn,
@@ -142,7 +144,9 @@ class Client:
             serve_stale_for=serve_stale_for,
         )
         self._object_reads = ObjectReads(self._informers.of, self._opened, self._spawn)
-        self._write_through = WriteThrough(self._informers.of, mode=read_after_write, observe=self.observers)
+        self._write_through = WriteThrough(
+            self._informers.near, mode=read_after_write, observe=self.observers
+        )
         self._tasks: set[asyncio.Task[None]] = set()
         self._crashes: deque[str] = deque(maxlen=20)
 
@@ -269,6 +273,14 @@ class Client:
     def caches(self, resource: Resource) -> tuple[SharedInformer, ...]:
         """The caches of *resource* that informers hold now, for what answers from them."""
         return self._informers.of(resource)
+
+    async def acknowledged(self, resource: Resource, verb: str, key: Key | None, body: bytes) -> None:
+        """Show in the informers that the write *verb* was answered with success and *body*: for what sends
+        its writes through `door` by itself. Not for a dry run.
+
+        *key* is None for a create. Returns, and is cancelled, as the client's own writes.
+        """
+        await self._write_through.acknowledged(resource, verb, key, body)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open" if self._door is not None else "not open"
@@ -506,7 +518,7 @@ class Client:
             dry_run=dry_run,
         )
         answer = await self._call(write.request, repeatable=write.repeatable)
-        await self._write_through.acknowledged(write, where, answer.body)
+        await self._show(write, where, answer)
         return object_deleted(answer, where)
 
     # --- informers ---
@@ -638,8 +650,12 @@ class Client:
         except PoisonObject as error:
             raise OutcomeUnknown(f"{request.what}: done, but its answer cannot be read: {error}") from error
         self._write_through.compare(before, write, obj)
-        await self._write_through.acknowledged(write, where, answer.body)
+        await self._show(write, where, answer)
         return obj
+
+    async def _show(self, write: Write, where: Resource, answer: Answer) -> None:
+        if not write.dry_run:
+            await self.acknowledged(where, write.request.verb, write.key, answer.body)
 
     def _checked_collection(
         self, resource: ResourceName | type[View], kind: str, namespace: str | None

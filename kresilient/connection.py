@@ -95,8 +95,9 @@ def connect(
             reads raise `StaleError`. None for ever: in an outage a cache is the best there is.
         strict: refuse the polling of whole lists (`CostlyListRefused`), which is else logged and counted
             once a place.
-        read_after_write: `overlay` shows what a write was answered with in this client's informers at once;
-            `wait` has the write wait until their watches have brought it. See `docs/consistency.md`.
+        read_after_write: `overlay` shows what a write was answered with at once, in every informer of the
+            server on this event loop; `wait` has the write wait until their watches have brought it. See
+            `docs/consistency.md`.
         observers: hear every event of `kresilient.observe.events`.
         options: the cluster and the credentials; see `ConnectOptions`.
 

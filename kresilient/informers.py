@@ -11,6 +11,7 @@ from .api.errors import ConfigError
 from .api.resources import Resource
 from .api.views import View
 from .cache.informer import Informer
+from .cache.neighbours import joined, left, neighbours
 from .cache.options import InformerOptions
 from .cache.shared import SharedInformer, Spawn
 from .cache.timing import Timing
@@ -25,6 +26,8 @@ class Informers:
 
     Args:
         door: the way to the server; raises where the client cannot be used.
+        server: the base URL of the server.
+        shares: whether own writes are shown to the caches of other clients of the server, and theirs here.
         observe, random, spawn, timing: as of `SharedInformer`.
         serve_stale_for: seconds without contact for which a cache is read, where its handle says nothing;
             None for ever.
@@ -34,6 +37,8 @@ class Informers:
         self,
         door: Callable[[], Door],
         *,
+        server: Callable[[], str],
+        shares: bool,
         observe: Observers,
         random: Callable[[], float],
         spawn: Spawn,
@@ -42,6 +47,8 @@ class Informers:
     ) -> None:
         self._serve_stale_for = _seconds(serve_stale_for)
         self._door = door
+        self._server = server
+        self._shares = shares
         self._observe = observe
         self._random = random
         self._spawn = spawn
@@ -56,6 +63,14 @@ class Informers:
     def of(self, resource: Resource) -> tuple[SharedInformer, ...]:
         """The caches of *resource* that are held now."""
         return tuple(shared for options, shared in self._shared.items() if options.resource == resource)
+
+    def near(self, resource: Resource) -> tuple[SharedInformer, ...]:
+        """Those, and where they are shared the ones that other clients of the server hold on this loop."""
+        if not self._shares:
+            return self.of(resource)
+        return tuple(
+            one for one in neighbours(self._door().transport.server) if one.options.resource == resource
+        )
 
     def handle(
         self,
@@ -106,6 +121,8 @@ class Informers:
                 serve_stale_for=self._serve_stale_for,
             )
             self._shared[options] = shared
+            if self._shares:
+                joined(self._server(), shared)
             shared.start()
         shared.handles += 1
         return shared
@@ -115,6 +132,7 @@ class Informers:
         if not shared.handles:
             if self._shared.get(shared.options) is shared:
                 del self._shared[shared.options]
+            left(self._server(), shared)
             await shared.stop()
 
 

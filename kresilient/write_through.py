@@ -9,7 +9,7 @@ from typing import Final, Literal, get_args
 
 from .api.errors import ConfigError
 from .api.objects import KubeObject
-from .api.resources import Resource
+from .api.resources import Key, Resource
 from .api.versions import is_older
 from .cache.acknowledged import Deleted, Written, acknowledged
 from .cache.reflector import Reflector
@@ -84,14 +84,14 @@ class WriteThrough:
                     f"where the cache stood at {stood.cache}"
                 )
 
-    async def acknowledged(self, write: Write, where: Resource, body: bytes) -> None:
-        """*write* was answered with success and *body*.
+    async def acknowledged(self, where: Resource, verb: str, key: Key | None, body: bytes) -> None:
+        """A write to *where*, and there to the object *key*, was answered with success and *body*.
 
         Every cache whose scope holds the object shows the result before this returns. One whose selector
         only the server can evaluate waits for its watch, at most `PATIENCE` seconds. Cancelled: the write is
         shown where it can be.
         """
-        done = None if write.dry_run else acknowledged(where, write.request.verb, write.key, body)
+        done = acknowledged(where, verb, key, body)
         if done is None:
             return
         waiting = []

@@ -175,8 +175,10 @@ class SharedInformer:
     def show(self, done: Written | Deleted) -> bool:
         """Show what was written; False where only the server can tell whether it belongs here."""
         reflector = self.reflector_of(done.key)
-        if reflector is None:
+        if reflector is None or self._stopped or self.error is not None:
             return True
+        if not reflector.store.synced and reflector.health.denied:
+            return True  # it may never sync, and would keep what is written to it for ever
         if isinstance(done, Deleted):
             reflector.deleted(done.key, done.uid, done.version)
             return True

@@ -558,3 +558,36 @@ async def test_whoever_waits_for_an_informer_that_ends_is_told(world: World) -> 
         await one.informer.close()
         with pytest.raises(kr.LifecycleError, match="ended"):
             await waiting
+
+
+# --- several clients -----------------------------------------------------------------------------------
+
+
+async def test_a_write_is_shown_by_the_informers_of_other_clients_that_connect_made(world: World) -> None:
+    transport = world.server.transport
+    async with kr.connect(transport()) as writer, kr.connect(transport()) as reader:
+        replica = world.server.faults.on("watch", PODS).lag()
+        async with reader.informer(PODS, streaming=False) as pods:
+            await pods.synced()
+            made = await writer.create(PODS, pod("a"))
+            assert pods.get(A) == made
+            await writer.delete(PODS, A, grace_period=0)
+            assert pods.get(A) is None
+            replica.lift()
+        await writer.create(PODS, pod("b"))
+
+
+async def test_clients_on_transports_of_their_own_do_not_know_of_each_other(world: World) -> None:
+    async with behind(world) as one, world.connect() as other:
+        await other.create(PODS, pod("a"))
+        assert one.shown == {}
+
+
+async def test_an_informer_that_is_refused_keeps_nothing_of_what_is_written(world: World) -> None:
+    world.server.faults.on(["list", "watch"], PODS).status(403)
+    async with world.client.informer(PODS) as informer:
+        await world.until(lambda: informer.health.reflectors[0].denied)
+        await world.client.create(PODS, pod("a"))
+        shared = informer._shared
+        assert shared is not None
+        assert shared.reflectors[None]._overlay.pending == 0

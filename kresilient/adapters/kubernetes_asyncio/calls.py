@@ -30,12 +30,14 @@ class Call:
         request: what is sent.
         timeouts: its limits.
         repeatable: a precondition in its body makes a repeat of this write safe.
+        changes: what it is answered with is stored: a write of one object, and no dry run.
     """
 
     info: RequestInfo
     request: Request
     timeouts: Timeouts
     repeatable: bool
+    changes: bool
 
     @classmethod
     def of(
@@ -94,7 +96,15 @@ class Call:
             connect_within=timeouts.connect,
             any_body=not info.document,
         )
-        return cls(info, request, timeouts, _repeatable(method, body))
+        return cls(info, request, timeouts, _repeatable(method, body), _changes(info.verb, pairs, body))
+
+
+def _changes(verb: str, query: Sequence[tuple[str, str]], body: Any) -> bool:
+    if verb not in ("create", "update", "patch", "delete") or any(name == "dryRun" for name, _ in query):
+        return False
+    if verb != "delete" or body is None:
+        return True
+    return isinstance(body, Mapping) and not body.get("dryRun")
 
 
 def _encoded(body: Any, content_type: str, post_params: Sequence[tuple[str, Any]] | None) -> bytes | None:

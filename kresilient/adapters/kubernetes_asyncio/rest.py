@@ -18,6 +18,7 @@ from ...transport.base import Request
 from .calls import Call
 from .early_ends import EarlyEnds
 from .failures import overdue, translated
+from .own_writes import key_of
 from .read_through import ReadThrough
 from .responses import ContentReader, RawResponse
 from .timeouts import Timeouts
@@ -149,6 +150,9 @@ class DoorRestClient(RESTClientObject):
             raise
         if settle is not None:
             settle(answer.body)
+        if (resource := call.info.resource) is not None and call.changes:
+            key = key_of(call.info) if call.info.name else None
+            await self._client.acknowledged(resource, call.info.verb, key, answer.body)
         return self._whole(request, answer.status, answer.headers, answer.body)
 
     def _whole(self, request: Request, status: int, headers: Mapping[str, str], body: bytes) -> RawResponse:
