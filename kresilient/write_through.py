@@ -27,10 +27,10 @@ PATIENCE: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Stood:
-    """Where one reflector stood before a write: the version of its cache, and of the object in it."""
+    """Where one reflector stood before a write: the version it had seen, and that of the object it showed."""
 
     reflector: Reflector
-    cache: str
+    seen: str
     object: str
 
 
@@ -67,7 +67,7 @@ class WriteThrough:
                 if (store := reflector.store).synced:
                     held = store.table.objects.get(write.key) if write.key is not None else None
                     version = "" if held is None else held.resource_version
-                    stood.append(Stood(reflector, store.version, version))
+                    stood.append(Stood(reflector, reflector.seen, version))
         return stood
 
     def compare(self, before: list[Stood], write: Write, obj: KubeObject) -> None:
@@ -78,10 +78,10 @@ class WriteThrough:
         for stood in before:
             # A write that changed nothing is answered with the version the object has had all along.
             changed = write.key is None or stood.object not in ("", version)
-            if changed and is_older(version, stood.cache):
+            if changed and is_older(version, stood.seen):
                 stood.reflector.suspect_rewind(
                     f"{write.request.what} was answered at version {version}, "
-                    f"where the cache stood at {stood.cache}"
+                    f"where the cache had seen {stood.seen}"
                 )
 
     async def acknowledged(self, where: Resource, verb: str, key: Key | None, body: bytes) -> None:

@@ -15,7 +15,7 @@ from cachetools import LRUCache
 
 from ..api.objects import KubeObject
 from ..api.resources import Key
-from ..api.versions import version_number
+from ..api.versions import later, version_number
 from .store import Store, Table
 
 __all__ = ["Change", "Overlay"]
@@ -61,7 +61,7 @@ class Overlay:
     returns what changed for readers, None where nothing did.
     """
 
-    __slots__ = ("_gone", "_lists", "_own", "_settling", "_store", "_unseen", "touched")
+    __slots__ = ("_gone", "_lists", "_newest", "_own", "_settling", "_store", "_unseen", "touched")
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -70,6 +70,7 @@ class Overlay:
         self._unseen: LRUCache[str, None] = LRUCache(_UNCONFIRMED)  # of those, the ones nothing else bounds
         self._settling: list[tuple[int, bool, str]] = []  # a heap: what to look at once a version is reached
         self._lists = 0
+        self._newest = 0
         self.touched: set[Key] | None = None
         """While somebody compares tables over several turns of the loop: the keys written meanwhile."""
 
@@ -77,6 +78,11 @@ class Overlay:
     def pending(self) -> int:
         """Own writes that the base has not reached, deletes included."""
         return len(self._own) + len(self._gone)
+
+    @property
+    def seen(self) -> str:
+        """The version that the server has certainly reached: that of the base, or of a later own write."""
+        return later(self._store.version, str(self._newest)) if self._newest else self._store.version
 
     # --- the base ----------------------------------------------------------------------------------------
 
@@ -168,6 +174,7 @@ class Overlay:
         affected = {gone.key for gone in self._gone.values()}
         self._gone.clear()
         self._unseen.clear()
+        self._newest = 0
         return affected | set(self._clear())
 
     # --- own writes --------------------------------------------------------------------------------------
@@ -181,6 +188,7 @@ class Overlay:
         number = version_number(version)
         if number is None or uid in self._gone or self._reached(number):
             return None
+        self._newest = max(self._newest, number)
         own = self._own.get(key)
         if own is None:
             self._own[key] = _Own(number, obj, self._store.table.objects.get(key))
@@ -200,6 +208,7 @@ class Overlay:
         shown = own is not None and own.object is not None and own.object.meta.uid == uid
         if not there and not shown and number is not None and self._reached(number):
             return None  # the base has seen its end
+        self._newest = max(self._newest, number or 0)
         self._gone[uid] = _Gone(key, number, there, self._lists)
         if not there and number is not None:
             self._settle_at(number, uid, gone=True)

@@ -202,6 +202,11 @@ class Reflector:
         """What the server was last heard to have under *key*, without own writes."""
         return self._overlay.base(key)
 
+    @property
+    def seen(self) -> str:
+        """The version that the server has certainly reached, be it by an own write alone."""
+        return self._overlay.seen
+
     def suspect_rewind(self, reason: str) -> None:
         """An own write came back with a version below the cache's: look for proof when next watching."""
         if self._interrupt is None:
@@ -298,6 +303,8 @@ class Reflector:
         table, self._fresh = self.store.new_table(), None
         self._result, self._list_started = ListResult(), self._clock()
         self._overlay.begin_list()
+        # A cached list may well lack what was written before it was asked for; the most recent one cannot.
+        seen = self._overlay.seen if listing.most_recent else self.store.version
         if listing.strategy is Strategy.STREAM:
             failed = await self._read_streaming_list(listing, table)
             if failed is not None:
@@ -314,11 +321,11 @@ class Reflector:
         self._fresh, self._relist_at = table, None
         self._backoff.healthy()
         self.freshness.heard(self._clock())
-        version, seen = self._result.version, self.store.version
+        version, seen = self._result.version, later(self.store.version, seen)
         if not version and version_number(seen) is not None:
             return NotAList(f"the list has no resourceVersion, where the cache stands at {seen}")
-        if self.store.synced and is_older(version, seen):
-            return OlderList(f"the list is of version {version}, the cache of {seen}", version)
+        if is_older(version, seen):
+            return OlderList(f"the list is of version {version}, and {seen} was seen before", version)
         return ListDone(version=version)
 
     async def _read_streaming_list(self, listing: Listing, table: Table) -> Signal | None:
@@ -461,10 +468,11 @@ class Reflector:
     # --- watches ---
 
     async def _prove(self, version: str) -> Signal:
+        seen = later(version, self._overlay.seen)
         newest = await self._listwatch.newest(yielding=self._yielding)
         self.freshness.heard(self._clock())
-        if is_older(newest.version, version):
-            return WentBack(f"the server is at version {newest.version}, the cache at {version}")
+        if is_older(newest.version, seen):
+            return WentBack(f"the server is at version {newest.version}, and {seen} was seen before")
         self.freshness.shown(newest.version, newest.begun)
         # The silence was harmless: be slower to suspect it, but no slower than the watch's own end.
         self._stall = min(2 * self._stall, self._timing.watch_lifetime[1] + self._timing.stall)
@@ -499,11 +507,17 @@ class Reflector:
         # Opening may wait for admission, which is no silence of the server's.
         stream = self._stream or await self._open(version)
         self._recovered()  # the server took the watch; a quiet one may show no frame for long
-        clock, started = self._clock, self._clock()
+        clock, started, due = self._clock, self._clock(), self._overlay.seen
 
         def lived() -> bool:
             """Whether it brought something, or lasted: a blank line is neither."""
             return listed or self.store.version != version or clock() - started >= self._timing.lived
+
+        def unseen() -> WriteBehind | None:
+            """It lasted, and did not get to what was written before it began."""
+            if clock() - started < self._timing.stall or not is_older(self.store.version, due):
+                return None
+            return WriteBehind(f"the watch never got to version {due} of an own write")
 
         try:
             async with asyncio.timeout_at(self._deadline()) as silence:
@@ -525,12 +539,14 @@ class Reflector:
                     return self._silence_ended()
                 if stream.decoder.cut:
                     return Cut("the stream ended in the middle of a frame", lived(), self.store.version)
+                if (behind := unseen()) is not None:
+                    return behind
                 reason = "" if lived() else "the watch ended at once"
                 return Closed(reason, lived(), self.store.version)
         except TimeoutError:
             return self._silent()
         except ConnectionLost as error:
-            return Cut(str(error), lived(), self.store.version)
+            return unseen() or Cut(str(error), lived(), self.store.version)
         finally:
             self._silence = None
             await self._drop_stream()

@@ -535,7 +535,7 @@ TABLE: Final[tuple[Row, ...]] = (
         lambda _state, signal: signal.again,
     ),
     Row(
-        "an own write was answered with a version below the cache's",
+        "an own write was answered with a version below what was seen, or no watch gets to one",
         (Watching,),
         WriteBehind,
         Action.NONE,

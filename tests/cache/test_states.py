@@ -267,7 +267,7 @@ WALK: list[tuple[str, State, Signal, bool, State, Action]] = [
         Action.NONE,
     ),
     (
-        "an own write was answered with a version below the cache's",
+        "an own write was answered with a version below what was seen, or no watch gets to one",
         W,
         WriteBehind(),
         True,

@@ -417,6 +417,40 @@ async def test_a_restored_etcd_undoes_own_writes_and_says_so(world: World) -> No
         assert "default/b" in informer
 
 
+async def ahead_of_a_backup(one: Behind) -> None:
+    """The server goes back to where the cache stands, which shows own writes from after that."""
+    server = one.world.server
+    backup = server.state.version
+    for number in range(5):
+        await one.world.client.create(PODS, pod(f"p{number}"))
+    assert len(one.shown) == 5
+    server.rewind(backup)
+    one.replica.lift()
+
+
+async def test_an_etcd_restored_to_where_the_cache_stands_is_shown_by_the_next_own_write(
+    world: World,
+) -> None:
+    async with behind(world) as one:
+        await ahead_of_a_backup(one)
+        await world.client.create(PODS, pod("c"))
+        await world.until(lambda: one.informer.health.reflectors[0].rewinds == 1, 30.0)
+        assert one.shown == server_has(world)
+        await told(one)
+        assert one.folded == one.shown
+
+
+async def test_an_etcd_restored_to_where_the_cache_stands_is_shown_by_a_watch_that_gets_to_no_own_write(
+    world: World,
+) -> None:
+    async with behind(world) as one:
+        await ahead_of_a_backup(one)
+        await world.until(lambda: one.informer.health.reflectors[0].rewinds == 1, 1800.0)
+        assert one.shown == server_has(world) == {}
+        await told(one)
+        assert one.folded == {}
+
+
 # --- what is kept of an object -----------------------------------------------------------------------
 
 
