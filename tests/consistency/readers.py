@@ -47,6 +47,11 @@ class Reader:
         """How often it said that the server went back."""
         return sum(self._rewinds.values())
 
+    @property
+    def unconfirmed(self) -> int:
+        """Own writes that it shows, and that the server's lists and watches have not brought."""
+        return sum(reflector._overlay.pending for reflector in self.reflectors)
+
     def reflector_of(self, key: str) -> Reflector | None:
         if self._shared.options.namespaces is None:
             return self._shared.reflectors[None]
@@ -100,7 +105,7 @@ class Reader:
         reflector, now = self.reflector_of(key), self.timeline.now
         if reflector is None:
             return
-        if reflector.store.synced and int(reflector.store.version) > self.timeline.version:
+        if reflector.store.synced and int(reflector.seen) > self.timeline.version:
             return
         if gone:
             self._gone.add(gone)

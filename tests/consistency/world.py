@@ -181,7 +181,7 @@ class World:
     def can_back_up(self) -> bool:
         """Whether there is no backup yet, and every cache has noticed that the server went back before."""
         return self.backup is None and all(
-            reflector.store.synced and int(reflector.store.version) <= self.server.state.version
+            reflector.store.synced and int(reflector.seen) <= self.server.state.version
             for reader in self.readers
             for reflector in reader.reflectors
         )
@@ -194,12 +194,17 @@ class World:
 
     @property
     def can_go_back(self) -> bool:
-        """Whether a backup is there, and every cache has seen a version that it does not have."""
+        """Whether a backup is there, and every cache could notice that it was restored.
+
+        It could not where a delete was answered without a version, and it has seen none after the backup.
+        """
         if self.backup is None or len(self.server.faults.replicas):
             return False
-        reflectors = [reflector for reader in self.readers for reflector in reader.reflectors]
         return all(
-            reflector.store.synced and int(reflector.store.version) > self.backup for reflector in reflectors
+            reflector.store.synced
+            and (int(reflector.store.version) > self.backup or reader.scope.plural == PODS)
+            for reader in self.readers
+            for reflector in reader.reflectors
         )
 
     def go_back(self) -> None:
@@ -260,6 +265,8 @@ class World:
                 held = {key: state for key, state in held.items() if key in expected}
             if held != expected:
                 return f"{reader.scope.name} holds {held}, and should hold {expected}"
+            if reader.scope.plural == PODS and reader.unconfirmed:
+                return f"{reader.scope.name} has not heard of {reader.unconfirmed} own writes"
         for handler in self.handlers:
             if handler.busy:
                 return f"{handler.name} has something left to do"
