@@ -117,6 +117,11 @@ class ListWatch:
         self._object_headers = _accept(_PARTIAL.format("") if metadata_only else "")
 
     @property
+    def selective(self) -> bool:
+        """Whether an object may leave what is followed, and come back, while it lives."""
+        return bool(self._selectors)
+
+    @property
     def outage(self) -> Outage:
         """Whether the server can be reached, and whose turn it is to ask."""
         return self.door.outage

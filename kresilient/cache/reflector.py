@@ -190,7 +190,8 @@ class Reflector:
 
     def deleted(self, key: Key, uid: str, version: str) -> None:
         """Show *uid* no more: its delete was acknowledged; *version* is its last one, where that is known."""
-        if uid not in self._deleted:
+        # Behind a selector it may only have left, and have come back, or be about to.
+        if uid not in self._deleted or self._listwatch.selective:
             self._show(self._overlay.deleted(key, uid, version), Source.WRITE)
 
     def reaching(self, version: str) -> asyncio.Future[None]:

@@ -417,6 +417,20 @@ async def test_a_restored_etcd_undoes_own_writes_and_says_so(world: World) -> No
         assert "default/b" in informer
 
 
+async def test_our_delete_of_what_had_left_the_selector_and_come_back_is_shown(world: World) -> None:
+    world.server.create(PODS, pod("a", labels={"app": "web"}))
+    async with world.client.informer(PODS, label_selector="app=web") as informer:
+        await informer.synced()
+        for label in ("db", "web"):
+            world.server.patch(PODS, A, {"metadata": {"labels": {"app": label}}})
+            await informer.wait_for(str(world.server.state.version))
+        assert A in informer
+        world.server.faults.on("watch").hold()
+        world.server.state.end_watches()
+        await world.client.delete(PODS, A, grace_period=0)
+        assert A not in informer
+
+
 async def ahead_of_a_backup(one: Behind) -> None:
     """The server goes back to where the cache stands, which shows own writes from after that."""
     server = one.world.server
