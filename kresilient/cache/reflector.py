@@ -399,6 +399,7 @@ class Reflector:
                         table.put(key, held)
             await self._compare(table, changes)
         # No other task has a turn from here on until readers see the new table.
+        seen = self._overlay.seen
         written, self._overlay.touched = self._overlay.touched or set(), None
         written |= self._overlay.forget() if rewind else self._overlay.rebase(table, result.version)
         if not first:
@@ -413,7 +414,6 @@ class Reflector:
         if table.nameless:
             self._schedule_relist()
         recipients = self._sink.recipients()
-        seen = store.version
         store.swap(table, result.version)
         self.health.resource_version = result.version
         self._progress.at(result.version)
