@@ -225,10 +225,13 @@ class Machine(RuleBasedStateMachine):
             call = lambda: client.delete(resource, key, grace_period=grace, uid=uid)  # noqa: E731
             self.write("delete", key, call, answer=answer, wait=wait)
 
-    @rule(key=keys, held=st.booleans(), answer=answers, wait=st.booleans())
-    def we_set_the_finalizers(self, key: str, held: bool, answer: str, wait: bool) -> None:
-        if self.truth(key) is not None:
-            change = {"metadata": {"finalizers": [FINALIZER] if held else None}}
+    @rule(key=keys, answer=answers, wait=st.booleans())
+    def we_set_or_lift_its_finalizer(self, key: str, answer: str, wait: bool) -> None:
+        """The last one of an object that is to be deleted is what ends it."""
+        truth = self.truth(key)
+        if truth is not None and not truth.spoilt:
+            held = truth.data["metadata"].get("finalizers")
+            change = {"metadata": {"finalizers": None if held else [FINALIZER]}}
             self.patch(key, change, answer=answer, wait=wait)
 
     # --- the others' writes ---

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Self
@@ -17,8 +17,8 @@ ANSWERED_LATE: ContextVar[float] = ContextVar("answered_late", default=0.0)
 
 
 class Network:
-    """A `Transport` to an in-memory server. `watches` and `lists` let their bodies pass while set, those of
-    watches *latency* seconds after they were sent.
+    """A `Transport` to an in-memory server. `watches` and `lists` let their bodies pass while set, *latency*
+    seconds after they were sent.
     """
 
     latency = 0.0
@@ -26,12 +26,12 @@ class Network:
     def __init__(self, server: MemoryApiServer) -> None:
         self._transport = server.transport()
         self.watches, self.lists = asyncio.Event(), asyncio.Event()
-        self._lost = 0
+        self._server = object()
         self.open()
 
     def answers_are_lost(self) -> None:
         """Those to writes that are on their way now: the server is another one."""
-        self._lost += 1
+        self._server = object()
 
     def open(self) -> None:
         self.watches.set()
@@ -42,31 +42,42 @@ class Network:
         return self._transport.server
 
     async def send(self, request: Request) -> Response:
-        lost = self._lost
-        response = await self._transport.send(request)
-        if request.verb in ("watch", "list"):
-            is_watch = request.verb == "watch"
-            return Held(response, self.watches if is_watch else self.lists, self.latency if is_watch else 0.0)
-        try:
-            await asyncio.sleep(ANSWERED_LATE.get())
-            if self._lost != lost:
+        if request.verb == "watch":
+            return Held(await self._transport.send(request), self.watches, self.latency)
+        if request.verb == "list":
+            return Held(await self._transport.send(request), self.lists, self.latency)
+        server, latency = self._server, ANSWERED_LATE.get()
+
+        def check() -> None:
+            if self._server is not server:
                 raise ConnectionLost(f"{request.what}: the server reset the connection")
-        except BaseException:
-            await response.close()
-            raise
-        return response
+
+        return Held(await self._transport.send(request), _open_gate(), latency, check)
 
     async def close(self) -> None:
         await self._transport.close()
 
 
-class Held:
-    """A response whose body waits for its gate."""
+def _open_gate() -> asyncio.Event:
+    gate = asyncio.Event()
+    gate.set()
+    return gate
 
-    def __init__(self, response: Response, gate: asyncio.Event, latency: float) -> None:
+
+class Held:
+    """A response whose body waits for its gate; *check* raises where it is lost meanwhile."""
+
+    def __init__(
+        self,
+        response: Response,
+        gate: asyncio.Event,
+        latency: float,
+        check: Callable[[], None] = lambda: None,
+    ) -> None:
         self._response = response
         self._gate = gate
         self._latency = latency
+        self._check = check
 
     @property
     def status(self) -> int:
@@ -81,8 +92,11 @@ class Held:
         return self._response.wire_bytes
 
     async def read(self, limit: int | None = None) -> bytes:
+        body = await self._response.read(limit)
+        await asyncio.sleep(self._latency)
         await self._gate.wait()
-        return await self._response.read(limit)
+        self._check()
+        return body
 
     def chunks(self) -> AsyncIterator[bytes]:
         return _Chunks(self._response.chunks(), self._gate, self._latency)

@@ -30,6 +30,7 @@ _APART = 1_000
 class Commits:
     """What one write of the client made the server store: `(track, version, None where it is gone)`."""
 
+    epoch: int
     made: list[tuple[Track, int, Truth | None]] = field(default_factory=list)
 
 
@@ -116,17 +117,16 @@ class World:
         late: float,
         dry: bool,
     ) -> None:
-        commits = Commits()
+        commits = Commits(self.timeline.now)
         _WRITING.set(commits)
         ANSWERED_LATE.set(late)
-        epoch = self.timeline.now
         try:
             answer = await call()
         except KresilientError as error:
             self._log(f"{what}: {type(error).__name__}")
             return
         self._log(f"{what}: {answer!r}")
-        if epoch == self.timeline.now and not dry:
+        if commits.epoch == self.timeline.now and not dry:
             self._acknowledged(plural, commits, answer)
 
     def _acknowledged(self, plural: str, commits: Commits, answer: KubeObject | None) -> None:
@@ -196,13 +196,13 @@ class World:
     def can_go_back(self) -> bool:
         """Whether a backup is there, and every cache could notice that it was restored.
 
-        It could not where a delete was answered without a version, and it has seen none after the backup.
+        It could not for a while, or not at all, where all it has seen beyond the backup are own deletes.
         """
         if self.backup is None or len(self.server.faults.replicas):
             return False
         return all(
             reflector.store.synced
-            and (int(reflector.store.version) > self.backup or reader.scope.plural == PODS)
+            and (int(reflector.store.version) > self.backup or not reflector._overlay._gone)
             for reader in self.readers
             for reflector in reader.reflectors
         )
@@ -312,6 +312,7 @@ class World:
         self.timeline.record(track, change.version, truth)
         commits = _WRITING.get()
         if commits is not None:
+            commits.epoch = self.timeline.now
             commits.made.append((track, change.version, truth))
 
     def _truth(self, plural: str, stored: Stored) -> Truth:
