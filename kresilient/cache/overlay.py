@@ -21,7 +21,7 @@ from .store import Store, Table
 __all__ = ["Change", "Overlay"]
 
 _UNCONFIRMED: Final = 4096
-"""Deletes of objects that the base never held, and whose version is not known, that are remembered."""
+"""Deletes of unknown version, of objects that the base does not hold, that are remembered."""
 
 
 class Change(NamedTuple):
@@ -61,7 +61,17 @@ class Overlay:
     returns what changed for readers, None where nothing did.
     """
 
-    __slots__ = ("_gone", "_lists", "_newest", "_own", "_settling", "_store", "_unseen", "touched")
+    __slots__ = (
+        "_consistent",
+        "_gone",
+        "_lists",
+        "_newest",
+        "_own",
+        "_settling",
+        "_store",
+        "_unseen",
+        "touched",
+    )
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -71,6 +81,7 @@ class Overlay:
         self._settling: list[tuple[int, bool, str]] = []  # a heap: what to look at once a version is reached
         self._lists = 0
         self._newest = 0
+        self._consistent = False  # the list that was asked for last
         self.touched: set[Key] | None = None
         """While somebody compares tables over several turns of the loop: the keys written meanwhile."""
 
@@ -85,6 +96,10 @@ class Overlay:
         return later(self._store.version, str(self._newest)) if self._newest else self._store.version
 
     # --- the base ----------------------------------------------------------------------------------------
+
+    def is_gone(self, uid: str) -> bool:
+        """Whether the delete of *uid* was acknowledged, and the base has not confirmed it."""
+        return uid in self._gone
 
     def base(self, key: Key) -> KubeObject | None:
         """What the reflector last wrote under *key*."""
@@ -132,9 +147,11 @@ class Overlay:
                 keys.add(name)
         return self._shown({key: self._own.pop(key) for key in keys})
 
-    def begin_list(self) -> None:
-        """A list of the server is asked for now: it shows whatever was deleted before as gone."""
+    def begin_list(self, *, consistent: bool) -> None:
+        """A list of the server is asked for now. One that is *consistent* shows what was deleted before as
+        gone; any other may be older than the delete, or even than what was deleted."""
         self._lists += 1
+        self._consistent = consistent
 
     def rebase(self, table: Table, version: str) -> set[Key]:
         """Make *table*, a list of *version*, what readers are to see; `Store.swap` it in at once.
@@ -144,6 +161,8 @@ class Overlay:
         reached = version_number(version)
         affected = set(self._own)
         for uid, gone in tuple(self._gone.items()):
+            if uid not in self._gone:
+                continue  # another one took its place among those remembered
             affected.add(gone.key)
             held = table.objects.get(gone.key)
             if held is not None and held.meta.uid == uid:
@@ -152,8 +171,10 @@ class Overlay:
                 continue
             gone.there = False
             if gone.version is None or reached is None:
-                if gone.lists < self._lists:
+                if self._consistent and gone.lists < self._lists:
                     self._forget_gone(uid)
+                else:
+                    self._remember(uid)
             elif gone.version <= reached:
                 self._forget_gone(uid)
             else:
@@ -280,7 +301,7 @@ class Overlay:
         return own
 
     def _remember(self, uid: str) -> None:
-        if len(self._unseen) == _UNCONFIRMED:
+        if uid not in self._unseen and len(self._unseen) == _UNCONFIRMED:
             self._gone.pop(self._unseen.popitem()[0], None)
         self._unseen[uid] = None
 

@@ -78,6 +78,9 @@ from .timing import Timing
 
 __all__ = ["Reflector", "Sink"]
 
+_ENDED: Final = str(2**64)
+"""Above every version: of a uid whose delete was acknowledged there is nothing new."""
+
 _SLICE: Final = 1000
 """Differences computed or delivered before the event loop gets a turn."""
 
@@ -303,7 +306,7 @@ class Reflector:
     async def _list(self, listing: Listing) -> Signal:
         table, self._fresh = self.store.new_table(), None
         self._result, self._list_started = ListResult(), self._clock()
-        self._overlay.begin_list()
+        self._overlay.begin_list(consistent=listing.most_recent)
         # A cached list may well lack what was written before it was asked for; the most recent one cannot.
         seen = self._overlay.seen if listing.most_recent else self.store.version
         if listing.strategy is Strategy.STREAM:
@@ -638,7 +641,8 @@ class Reflector:
             self.health.ignored += 1
             self._observe(StaleEventIgnored(self.name, key, meta.resource_version))
         elif event.type == "DELETED":
-            self._deleted[meta.uid] = meta.resource_version
+            # It may have left the selector only, to return before its end.
+            self._deleted[meta.uid] = _ENDED if self._overlay.is_gone(meta.uid) else meta.resource_version
             self._show(self._overlay.remove(key, meta.uid, meta.resource_version), Source.WATCH, last=obj)
         else:
             kept = obj if self._intake.idle else self._intake(obj)

@@ -26,8 +26,8 @@ class Cache:
         self.overlay = Overlay(self.store)
         self.list(version, *held)
 
-    def list(self, version: str, *held: KubeObject) -> None:
-        self.overlay.begin_list()
+    def list(self, version: str, *held: KubeObject, consistent: bool = False) -> None:
+        self.overlay.begin_list(consistent=consistent)
         self.swap(version, *held)
 
     def swap(self, version: str, *held: KubeObject, rewind: bool = False) -> None:
@@ -167,13 +167,56 @@ def test_a_stale_list_that_was_made_before_the_object_does_not_confirm_its_delet
     assert cache.shown is None
 
 
-def test_a_delete_of_unknown_version_is_confirmed_by_a_list_that_was_begun_later() -> None:
+def test_a_delete_of_unknown_version_is_confirmed_by_a_consistent_list_that_was_begun_later() -> None:
     cache = Cache("10")
-    cache.overlay.begin_list()
+    cache.overlay.begin_list(consistent=True)
     cache.overlay.deleted(KEY, "u1")
     cache.swap("11", obj(9))
     assert (cache.shown, cache.overlay.pending) == (None, 1), "that list was begun before"
+    cache.overlay.begin_list(consistent=True)
     cache.list("12")
+    assert cache.overlay.pending == 1, "that one was no consistent one, though one was begun"
+    cache.list("13", consistent=True)
+    assert cache.overlay.pending == 0
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["made by us", "made by another"])
+def test_a_list_that_is_older_than_the_object_confirms_no_delete_of_unknown_version(ours: bool) -> None:
+    cache = Cache("10")
+    if ours:
+        cache.wrote(obj(12))
+    cache.overlay.deleted(KEY, "u1")
+    cache.list("11")
+    assert cache.put(obj(12)) == [], "the object appears to the lagging watch only now"
+    assert cache.shown is None
+    assert cache.remove(13) == []
+    assert cache.overlay.pending == 0
+
+
+def test_a_list_in_which_a_deleted_object_had_left_the_selector_does_not_bring_it_back() -> None:
+    cache = Cache("10", obj(9))
+    cache.overlay.deleted(KEY, "u1")
+    cache.list("11")
+    assert cache.put(obj(12)) == [], "it returned before its end"
+    assert cache.shown is None
+
+
+def test_what_lists_do_not_confirm_is_bounded_too() -> None:
+    held = [
+        KubeObject.from_dict(
+            {"metadata": {"name": f"a{n}", "namespace": "default", "uid": f"u{n}", "resourceVersion": "5"}}
+        )
+        for n in range(5000)
+    ]
+    cache = Cache("10", *held)
+    for one in held:
+        cache.overlay.deleted(one.key, one.uid)
+    assert cache.overlay.pending == 5000, "the base holds them all"
+    cache.list("11")
+    assert cache.overlay.pending == 4096
+    cache.list("12", *held[-10:])
+    assert len(cache.store.table.objects) == 0
+    cache.list("13", consistent=True)
     assert cache.overlay.pending == 0
 
 
@@ -261,7 +304,7 @@ def test_a_write_before_the_first_list_is_shown_with_it() -> None:
     overlay = Overlay(store)
     assert overlay.wrote(KEY, "u1", "12", obj(12)) is None
     assert not store.table.objects
-    overlay.begin_list()
+    overlay.begin_list(consistent=False)
     table = store.new_table()
     assert overlay.rebase(table, "11") == {KEY}
     store.swap(table, "11")

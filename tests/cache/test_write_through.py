@@ -611,6 +611,29 @@ async def test_whoever_waits_for_an_informer_that_ends_is_told(world: World) -> 
 # --- several clients -----------------------------------------------------------------------------------
 
 
+async def test_a_deleted_object_that_leaves_the_selector_and_returns_is_not_shown_again(
+    world: World,
+) -> None:
+    maps = "v1/configmaps"
+    meta = {"name": "a", "namespace": "default", "labels": {"app": "web"}}
+    world.server.create(maps, {"metadata": meta})
+    async with world.client.informer(maps, label_selector="app=web", streaming=False) as informer:
+        await informer.synced()
+        told: list[Event[Any]] = []
+        informer.add_handler(on_event=told.append)
+        replica = world.server.faults.on("watch", maps).lag()
+        world.server.state.end_watches()
+        await asyncio.sleep(3.0)
+        for label in ("other", "web"):
+            world.server.patch(maps, A, {"metadata": {"labels": {"app": label}}})
+        assert await world.client.delete(maps, A) is None, "the answer names no version"
+        assert informer.list() == []
+        replica.lift()
+        await informer.wait_for(str(world.server.state.version), timeout=300.0)
+        await asyncio.sleep(0.1)
+        assert [event.type for event in told] == [EventType.ADDED, EventType.DELETED]
+
+
 async def test_a_write_is_shown_by_the_informers_of_other_clients_that_connect_made(world: World) -> None:
     transport = world.server.transport
     async with kr.connect(transport()) as writer, kr.connect(transport()) as reader:
