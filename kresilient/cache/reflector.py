@@ -182,8 +182,12 @@ class Reflector:
                     await self._take(await self._perform(self._state))
         finally:
             self._enter(step(self._state, Stop(), streaming=False), Stop())
-            self._progress.end(LifecycleError(f"the informer of {self.name} ended"))
+            self.end()
             await self._drop_stream()
+
+    def end(self) -> None:
+        """End all waits for a version: it goes no further. For when `run` was cancelled before it began."""
+        self._progress.end(LifecycleError(f"the informer of {self.name} ended"))
 
     # --- own writes ---
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from ..api.errors import KresilientError, LifecycleError, PoisonObject, StaleError, SyncError
@@ -104,7 +105,7 @@ class SharedInformer:
     def start(self) -> None:
         for reflector in self.reflectors.values():
             task = self._spawn(reflector.run(), f"kresilient reflector {reflector.name}")
-            task.add_done_callback(self._ended)
+            task.add_done_callback(partial(self._ended, reflector))
             self._tasks.append(task)
 
     async def stop(self) -> None:
@@ -232,7 +233,8 @@ class SharedInformer:
     def moved(self, _reflector: Reflector) -> None:
         self._changed.set()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, reflector: Reflector, task: asyncio.Task[None]) -> None:
+        reflector.end()
         if not task.cancelled() and (error := task.exception()) is not None:
             self.error = error
             for store in self.stores:

@@ -611,6 +611,21 @@ async def test_whoever_waits_for_an_informer_that_ends_is_told(world: World) -> 
 # --- several clients -----------------------------------------------------------------------------------
 
 
+async def test_whoever_waits_for_an_informer_that_is_closed_before_it_began_is_told(world: World) -> None:
+    informer = world.client.informer(PODS)
+
+    async def waits() -> None:
+        await informer.start()
+        await informer.wait_for("999999")
+
+    waiting = asyncio.create_task(waits())
+    closing = asyncio.create_task(informer.close())
+    async with asyncio.timeout(60.0):
+        await closing
+        with pytest.raises(kr.LifecycleError, match="ended"):
+            await waiting
+
+
 async def test_a_deleted_object_that_leaves_the_selector_and_returns_is_not_shown_again(
     world: World,
 ) -> None:
