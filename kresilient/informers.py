@@ -68,9 +68,7 @@ class Informers:
         """Those, and where they are shared the ones that other clients of the server hold on this loop."""
         if not self._shares:
             return self.of(resource)
-        return tuple(
-            one for one in neighbours(self._door().transport.server) if one.options.resource == resource
-        )
+        return tuple(one for one in neighbours(self._server()) if one.options.resource == resource)
 
     def handle(
         self,

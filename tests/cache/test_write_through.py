@@ -663,6 +663,29 @@ async def test_a_write_is_shown_by_the_informers_of_other_clients_that_connect_m
         await writer.create(PODS, pod("b"))
 
 
+async def test_a_write_that_ends_while_its_client_closes_is_shown_by_the_others_and_fails_nobody(
+    world: World,
+) -> None:
+    transport = world.server.transport
+    async with kr.connect(transport()) as writer, kr.connect(transport()) as reader:
+        world.server.faults.on("watch", PODS).lag()
+        answers: list[Any] = []
+
+        async def writes(event: Event[Any]) -> None:
+            answers.append(await writer.patch(PODS, A, {"metadata": {"labels": {"x": "y"}}}))
+
+        world.server.create(PODS, pod("a"))
+        world.server.faults.next("patch", PODS).delay(2.0)
+        async with reader.informer(PODS, streaming=False) as theirs:
+            await theirs.synced()
+            ours = await writer.informer(PODS, streaming=False).start()
+            subscription = ours.add_handler(on_event=writes)
+            await world.server.requests.wait_for(verb="patch")
+            await writer.close(drain=True)
+            assert (len(answers), subscription.failures) == (1, 0)
+            assert theirs.get(A) == answers[0]
+
+
 async def test_clients_on_transports_of_their_own_do_not_know_of_each_other(world: World) -> None:
     async with behind(world) as one, world.connect() as other:
         await other.create(PODS, pod("a"))
