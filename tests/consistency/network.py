@@ -29,8 +29,8 @@ class Network:
         self._server = object()
         self.open()
 
-    def answers_are_lost(self) -> None:
-        """Those to writes that are on their way now: the server is another one."""
+    def server_is_another(self) -> None:
+        """What the old one sent, and has not arrived, is lost."""
         self._server = object()
 
     def open(self) -> None:
@@ -42,17 +42,15 @@ class Network:
         return self._transport.server
 
     async def send(self, request: Request) -> Response:
-        if request.verb == "watch":
-            return Held(await self._transport.send(request), self.watches, self.latency)
-        if request.verb == "list":
-            return Held(await self._transport.send(request), self.lists, self.latency)
-        server, latency = self._server, ANSWERED_LATE.get()
+        gate = {"watch": self.watches, "list": self.lists}.get(request.verb, _open_gate())
+        latency = self.latency if request.verb in ("watch", "list") else ANSWERED_LATE.get()
+        server = self._server
 
         def check() -> None:
             if self._server is not server:
                 raise ConnectionLost(f"{request.what}: the server reset the connection")
 
-        return Held(await self._transport.send(request), _open_gate(), latency, check)
+        return Held(await self._transport.send(request), gate, latency, check)
 
     async def close(self) -> None:
         await self._transport.close()
@@ -68,11 +66,7 @@ class Held:
     """A response whose body waits for its gate; *check* raises where it is lost meanwhile."""
 
     def __init__(
-        self,
-        response: Response,
-        gate: asyncio.Event,
-        latency: float,
-        check: Callable[[], None] = lambda: None,
+        self, response: Response, gate: asyncio.Event, latency: float, check: Callable[[], None]
     ) -> None:
         self._response = response
         self._gate = gate
@@ -99,7 +93,7 @@ class Held:
         return body
 
     def chunks(self) -> AsyncIterator[bytes]:
-        return _Chunks(self._response.chunks(), self._gate, self._latency)
+        return _Chunks(self._response.chunks(), self._gate, self._latency, self._check)
 
     async def close(self) -> None:
         await self._response.close()
@@ -116,7 +110,14 @@ class Held:
 class _Chunks:
     """Pieces that were sent, but arrive only while the gate is open; a cancelled reader loses none."""
 
-    def __init__(self, chunks: AsyncIterator[bytes], gate: asyncio.Event, latency: float) -> None:
+    def __init__(
+        self,
+        chunks: AsyncIterator[bytes],
+        gate: asyncio.Event,
+        latency: float,
+        check: Callable[[], None],
+    ) -> None:
+        self._check = check
         self._chunks = chunks
         self._gate = gate
         self._latency = latency
@@ -133,5 +134,6 @@ class _Chunks:
             self._due = clock() + self._latency
         await asyncio.sleep(self._due - clock())
         await self._gate.wait()
+        self._check()
         sent, self._sent = self._sent, None
         return sent

@@ -126,6 +126,8 @@ class World:
             self._log(f"{what}: {type(error).__name__}")
             return
         self._log(f"{what}: {answer!r}")
+        if answer is not None and not dry:
+            self.own.add(int(answer.resource_version))
         if commits.epoch == self.timeline.now and not dry:
             self._acknowledged(plural, commits, answer)
 
@@ -137,7 +139,6 @@ class World:
             track, version = (plural, answer.key), int(answer.resource_version)
         else:
             return
-        self.own.add(version if answer is None else int(answer.resource_version))
         before = self.timeline.before(track, version)
         if before is not None and before.spoilt:
             return
@@ -215,7 +216,7 @@ class World:
         finally:
             self._restoring = False
         self.timeline.rewind(self.backup)
-        self.network.answers_are_lost()
+        self.network.server_is_another()
         self.backup = None
 
     # --- what has to hold ---
