@@ -197,7 +197,7 @@ class _Side:
     async def _timed(self, write: Write, timed: Timed) -> None:
         stood = self._informer.resource_version
         begun = time.perf_counter()
-        before = self._through.before(write, _PODS)
+        before = self._through.before(_PODS, write.key)
         sent = time.perf_counter()
         answer = await self._client.door.call(write.request, repeatable=write.repeatable)
         answered = time.perf_counter()
@@ -206,7 +206,8 @@ class _Side:
         decoded = time.perf_counter()
         if write.request.verb != "delete":
             self._through.compare(before, write, written)
-        await self._through.acknowledged(_PODS, write.request.verb, write.key, answer.body)
+        verb, key = write.request.verb, write.key
+        await self._through.acknowledged(_PODS, verb, key, answer.body, before=before)
         shown = time.perf_counter()
         self._check(write, written)
         if behind:

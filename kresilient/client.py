@@ -60,7 +60,7 @@ from .observe.log import log_observer
 from .reads import ListCall, WatchStream
 from .transport.base import Request, Response, Transport
 from .verbs import Body, PatchType, Propagation, Selector, Write, WriteOptions
-from .write_through import ReadAfterWrite, WriteThrough
+from .write_through import ReadAfterWrite, Stood, WriteThrough
 
 __all__ = ["Client", "ClientHealth"]
 
@@ -274,13 +274,21 @@ class Client:
         """The caches of *resource* that informers hold now, for what answers from them."""
         return self._informers.of(resource)
 
-    async def acknowledged(self, resource: Resource, verb: str, key: Key | None, body: bytes) -> None:
+    def stand(self, resource: Resource, key: Key | None) -> Sequence[Stood]:
+        """Where the informers stand before a write to *key* (None for a create), to be handed to
+        `acknowledged` with its answer."""
+        return self._write_through.before(resource, key)
+
+    async def acknowledged(
+        self, resource: Resource, verb: str, key: Key | None, body: bytes, *, before: Sequence[Stood]
+    ) -> None:
         """Show in the informers that the write *verb* was answered with success and *body*: for what sends
         its writes through `door` by itself. Not for a dry run.
 
-        *key* is None for a create. Returns, and is cancelled, as the client's own writes.
+        *key* is None for a create; *before* is what `stand` returned before it was sent. Returns, and is
+        cancelled, as the client's own writes.
         """
-        await self._write_through.acknowledged(resource, verb, key, body)
+        await self._write_through.acknowledged(resource, verb, key, body, before=before)
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open" if self._door is not None else "not open"
@@ -517,8 +525,9 @@ class Client:
             grace_period=grace_period,
             dry_run=dry_run,
         )
+        before = self.stand(where, write.key)
         answer = await self._call(write.request, repeatable=write.repeatable)
-        await self._show(write, where, answer)
+        await self._show(write, where, answer, before)
         return object_deleted(answer, where)
 
     # --- informers ---
@@ -643,19 +652,19 @@ class Client:
 
     async def _written(self, write: Write, where: Resource) -> KubeObject:
         request = write.request
-        before = self._write_through.before(write, where)
+        before = self.stand(where, write.key)
         answer = await self._call(request, repeatable=write.repeatable)
         try:
             obj = object_written(answer, where)
         except PoisonObject as error:
             raise OutcomeUnknown(f"{request.what}: done, but its answer cannot be read: {error}") from error
         self._write_through.compare(before, write, obj)
-        await self._show(write, where, answer)
+        await self._show(write, where, answer, before)
         return obj
 
-    async def _show(self, write: Write, where: Resource, answer: Answer) -> None:
+    async def _show(self, write: Write, where: Resource, answer: Answer, before: Sequence[Stood]) -> None:
         if not write.dry_run:
-            await self.acknowledged(where, write.request.verb, write.key, answer.body)
+            await self.acknowledged(where, write.request.verb, write.key, answer.body, before=before)
 
     def _checked_collection(
         self, resource: ResourceName | type[View], kind: str, namespace: str | None

@@ -27,11 +27,24 @@ PATIENCE: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Stood:
-    """Where one reflector stood before a write: the version it had seen, and that of the object it showed."""
+    """Where one reflector stood before a write.
+
+    Attributes:
+        seen: the version that it had seen, `""` before its first list.
+        uid, object: of the object that it showed under the key, and its version; `""` where there was none.
+        rewinds: how often the server's history had gone back.
+    """
 
     reflector: Reflector
     seen: str
+    uid: str
     object: str
+    rewinds: int
+
+    @property
+    def is_past(self) -> bool:
+        """Whether the history went back since: what was written may be of the one that is lost."""
+        return self.reflector.health.rewinds != self.rewinds
 
 
 class WriteThrough:
@@ -59,18 +72,19 @@ class WriteThrough:
         self._mode = mode
         self._observe = observe
 
-    def before(self, write: Write, where: Resource) -> list[Stood]:
-        """Where the caches stand now that *write* is about to be sent."""
+    def before(self, where: Resource, key: Key | None) -> list[Stood]:
+        """Where the caches stand now that a write to *where*, and there to *key*, is about to be sent."""
         stood = []
         for cache in self._caches(where.parent):
             for reflector in cache.reflectors.values():
-                if (store := reflector.store).synced:
-                    held = store.table.objects.get(write.key) if write.key is not None else None
-                    version = "" if held is None else held.resource_version
-                    stood.append(Stood(reflector, reflector.seen, version))
+                store = reflector.store
+                held = store.table.objects.get(key) if key is not None and store.synced else None
+                uid, version = ("", "") if held is None else (held.uid, held.resource_version)
+                seen = reflector.seen if store.synced else ""
+                stood.append(Stood(reflector, seen, uid, version, reflector.health.rewinds))
         return stood
 
-    def compare(self, before: list[Stood], write: Write, obj: KubeObject) -> None:
+    def compare(self, before: Iterable[Stood], write: Write, obj: KubeObject) -> None:
         """Suspect a restored etcd where *write* was answered with a version below those *before* it."""
         version = obj.resource_version
         if write.dry_run or version == write.sent_version:
@@ -84,31 +98,42 @@ class WriteThrough:
                     f"where the cache had seen {stood.seen}"
                 )
 
-    async def acknowledged(self, where: Resource, verb: str, key: Key | None, body: bytes) -> None:
+    async def acknowledged(
+        self, where: Resource, verb: str, key: Key | None, body: bytes, *, before: Iterable[Stood]
+    ) -> None:
         """A write to *where*, and there to the object *key*, was answered with success and *body*.
 
-        Every cache whose scope holds the object shows the result before this returns. One whose selector
-        only the server can evaluate waits for its watch, at most `PATIENCE` seconds. Cancelled: the write is
-        shown where it can be.
+        Every cache whose scope holds the object shows the result before this returns, but for those whose
+        history went back since they stood as *before*. One whose selector only the server can evaluate waits
+        for its watch, at most `PATIENCE` seconds. Cancelled: the write is shown where it can be.
         """
         done = acknowledged(where, verb, key, body)
         if done is None:
             return
+        since = {stood.reflector: stood for stood in before}
         waiting = []
         for cache in self._caches(where.parent):
+            reflector = cache.reflector_of(done.key)
+            stood = since.get(reflector) if reflector is not None else None
+            if stood is not None and stood.is_past:
+                continue
             due = self._mode == "wait" and isinstance(done, Written) and cache.awaits(done)
             if due or not cache.show(done):
-                waiting.append(cache)
+                waiting.append((cache, stood))
+            if stood is not None and isinstance(done, Deleted) and stood.uid not in ("", done.uid):
+                # It was there before the delete was sent, and the delete found another one of that name.
+                cache.show(Deleted(done.key, stood.uid, ""))
         if waiting:
             await self._wait(waiting, done)
 
-    async def _wait(self, caches: list[SharedInformer], done: Written | Deleted) -> None:
-        reached = [cache.reaching(done) for cache in caches]
+    async def _wait(self, caches: list[tuple[SharedInformer, Stood | None]], done: Written | Deleted) -> None:
+        reached = [cache.reaching(done) for cache, _ in caches]
         try:
             await asyncio.wait(reached, timeout=PATIENCE)
         finally:
-            for cache, future in zip(caches, reached, strict=True):
+            for (cache, stood), future in zip(caches, reached, strict=True):
                 late = not future.done()
                 future.cancel()
-                if late and not cache.show(done):
+                lost = stood is not None and stood.is_past
+                if late and not lost and not cache.show(done):
                     self._observe(WriteNotSeen(cache.name, done.key, done.version, PATIENCE))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from kresilient.cache.events import Event, EventType, Source
 from kresilient.cache.informer import Informer
 from kresilient.observe.events import WriteNotSeen
 from kresilient.testing.server.faults.fault import Fault
+from kresilient.transport.base import Request, Response
 
 from .world import World, pod
 
@@ -74,6 +75,23 @@ async def behind(world: World, resource: Any = PODS, **options: Any) -> AsyncIte
         subscription = informer.add_handler(on_event=made.told.append)
         await subscription.synced()
         yield made
+
+
+@contextmanager
+def late_answers(client: kr.Client) -> Iterator[asyncio.Event]:
+    """The answers to patches are on their way until the event is set."""
+    transport, arrive = client.door.transport, asyncio.Event()
+    send = transport.send
+
+    async def late(request: Request) -> Response:
+        response = await send(request)
+        if request.verb == "patch":
+            await arrive.wait()
+        return response
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(transport, "send", late)
+        yield arrive
 
 
 def server_has(world: World) -> dict[str, str]:
@@ -202,13 +220,15 @@ async def test_a_foreign_write_between_ours_and_its_echo_is_not_hidden(world: Wo
 async def test_the_late_answer_of_an_update_does_not_bring_back_what_was_deleted(world: World) -> None:
     world.server.create(PODS, pod("a"))
     async with behind(world) as one:
-        late = world.server.faults.next("patch", PODS).silence(after_bytes=0)
-        updating = asyncio.create_task(world.client.patch(PODS, A, {"metadata": {"labels": {"x": "y"}}}))
-        await world.server.requests.wait_for(verb="patch")
-        await asyncio.sleep(0.1)
-        await world.client.delete(PODS, A, grace_period=0)
-        late.lift()
-        await asyncio.wait([updating])
+        with late_answers(world.client) as late:
+            updating = asyncio.create_task(world.client.patch(PODS, A, {"metadata": {"labels": {"x": "y"}}}))
+            await world.server.requests.wait_for(verb="patch")
+            await asyncio.sleep(0.1)
+            await world.client.delete(PODS, A, grace_period=0)
+            assert not updating.done()
+            late.set()
+            updated = await updating
+        assert updated.labels["x"] == "y"
         assert one.shown == {}
         await one.catch_up()
         assert one.shown == {}
@@ -463,6 +483,50 @@ async def test_an_etcd_restored_to_where_the_cache_stands_is_shown_by_a_watch_th
         assert one.shown == server_has(world) == {}
         await told(one)
         assert one.folded == {}
+
+
+async def test_the_late_answer_of_a_history_that_was_lost_hides_nothing_of_the_one_that_follows(
+    world: World,
+) -> None:
+    world.server.create(PODS, pod("a"))
+    async with world.client.informer(PODS, streaming=False) as informer:
+        await informer.synced()
+        backup = world.server.state.version
+        for number in range(10):
+            world.server.create(PODS, pod(f"p{number}"))
+        await informer.wait_for(str(world.server.state.version))
+        with late_answers(world.client) as late:
+            updating = asyncio.create_task(world.client.patch(PODS, A, {"metadata": {"labels": {"x": "y"}}}))
+            await world.server.requests.wait_for(verb="patch")
+            await asyncio.sleep(0.1)
+            world.server.rewind(backup)
+            await world.client.create(PODS, pod("c"))
+            await world.until(lambda: informer.health.reflectors[0].rewinds == 1)
+            late.set()
+            await updating
+        world.server.patch(PODS, A, {"metadata": {"labels": {"x": "theirs"}}})
+        await informer.wait_for(str(world.server.state.version), timeout=300.0)
+        assert {one.key: one.resource_version for one in informer.list()} == world.truth()
+
+
+async def test_a_delete_that_names_no_version_hides_what_had_the_name_before(world: World) -> None:
+    maps = "v1/configmaps"
+    made = {"metadata": {"name": "a", "namespace": "default"}}
+    world.server.create(maps, made)
+    async with world.client.informer(maps, streaming=False) as informer:
+        await informer.synced()
+        replica = world.server.faults.on("watch", maps).lag()
+        world.server.state.end_watches()
+        await asyncio.sleep(3.0)
+        world.server.delete(maps, A)
+        world.server.create(maps, made)
+        assert len(informer) == 1, "it has not heard of the one that has the name now"
+        assert await world.client.delete(maps, A) is None, "the answer names no version"
+        assert informer.list() == []
+        theirs = world.server.create(maps, made)
+        replica.lift()
+        await informer.wait_for(str(world.server.state.version), timeout=300.0)
+        assert [one.uid for one in informer.list()] == [theirs["metadata"]["uid"]]
 
 
 # --- what is kept of an object -----------------------------------------------------------------------

@@ -140,6 +140,9 @@ class DoorRestClient(RESTClientObject):
                 content.drop()
             return RawResponse(request, self._client.server, stream.status, stream.headers, content)
         settle = None if through is None else through.begun(call)
+        resource = call.info.resource if call.changes else None
+        key = key_of(call.info) if resource is not None and call.info.name else None
+        before = () if resource is None else self._client.stand(resource, key)
         try:
             answer: Answer = await door.call(request, repeatable=call.repeatable, within=within, probing=True)
         except BaseException as error:
@@ -150,9 +153,8 @@ class DoorRestClient(RESTClientObject):
             raise
         if settle is not None:
             settle(answer.body)
-        if (resource := call.info.resource) is not None and call.changes:
-            key = key_of(call.info) if call.info.name else None
-            await self._client.acknowledged(resource, call.info.verb, key, answer.body)
+        if resource is not None:
+            await self._client.acknowledged(resource, call.info.verb, key, answer.body, before=before)
         return self._whole(request, answer.status, answer.headers, answer.body)
 
     def _whole(self, request: Request, status: int, headers: Mapping[str, str], body: bytes) -> RawResponse:
