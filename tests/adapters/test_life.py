@@ -137,7 +137,11 @@ async def test_several_share_one_limiter(apiserver: FakeApiServer) -> None:
 def test_it_takes_all_that_connect_takes_but_what_names_a_cluster_or_concerns_informers() -> None:
     parameters = inspect.signature(kresilient.connect).parameters
     named = {name for name, one in parameters.items() if one.kind is one.KEYWORD_ONLY}
-    elsewhere = {"server", "kubeconfig", "context", "namespace", "read_after_write", "start_jitter"}
+    cluster, informers = (
+        {"server", "kubeconfig", "context", "namespace"},
+        {"read_after_write", "start_jitter"},
+    )
+    elsewhere = cluster | informers | {"serve_stale_for"}
     taken = ResilientOptions.__optional_keys__
     assert taken | elsewhere == named | kresilient.ConnectOptions.__optional_keys__
     assert not taken & elsewhere
