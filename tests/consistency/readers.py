@@ -177,8 +177,8 @@ class Reader:
 
     def fits(self, truth: Truth | None, state: Any) -> bool:
         """Whether it may show *state* where the server holds *truth*."""
-        if truth is not None and truth.spoilt:  # who knows whether its selector would have it?
-            return state is None and self.scope.selective
+        if truth is not None and truth.spoilt:  # who knows whether its selector would have it, or its name?
+            return state is None and (self.scope.selective or "metadata_only" in self.scope.options)
         return bool(self.scope.expected(truth) == state)
 
     def _check_order(self) -> None:
