@@ -11,7 +11,7 @@ import math
 import os
 import random as _random
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self, TypeVar, cast, overload
 
@@ -58,7 +58,7 @@ from .observe.counts import CostlyLists
 from .observe.events import Observer, Observers, TaskCrashed
 from .observe.log import log_observer
 from .reads import ListCall, WatchStream
-from .transport.base import Request, Response, Transport
+from .transport.base import Request, Response, Transport, route_of
 from .verbs import Body, PatchType, Propagation, Selector, Write, WriteOptions
 from .write_through import ReadAfterWrite, Stood, WriteThrough
 
@@ -135,7 +135,7 @@ class Client:
         self._opening = asyncio.Lock()
         self._informers = Informers(
             self._opened,
-            server=lambda: self.server,
+            route=self._route,
             shares=shares,
             observe=self.observers,
             random=random,
@@ -685,6 +685,11 @@ class Client:
         self._opened()
         assert self._discovery is not None
         return await self._discovery.resolve(resource, kind)
+
+    def _route(self) -> Hashable:
+        """Of a client that was opened, and may be closing."""
+        assert self._door is not None
+        return route_of(self._door.transport)
 
     def _opened(self) -> Door:
         if self._door is None or self._closed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Hashable, Iterator
 from typing import Any
 
 from .api.errors import ConfigError
@@ -26,8 +26,8 @@ class Informers:
 
     Args:
         door: the way to the server; raises where the client cannot be used.
-        server: the base URL of the server.
-        shares: whether own writes are shown to the caches of other clients of the server, and theirs here.
+        route: what leads to the server, once the client is open.
+        shares: whether own writes are shown to the caches of other clients with that route, and theirs here.
         observe, random, spawn, timing: as of `SharedInformer`.
         serve_stale_for: seconds without contact for which a cache is read, where its handle says nothing;
             None for ever.
@@ -37,7 +37,7 @@ class Informers:
         self,
         door: Callable[[], Door],
         *,
-        server: Callable[[], str],
+        route: Callable[[], Hashable],
         shares: bool,
         observe: Observers,
         random: Callable[[], float],
@@ -47,7 +47,7 @@ class Informers:
     ) -> None:
         self._serve_stale_for = _seconds(serve_stale_for)
         self._door = door
-        self._server = server
+        self._route = route
         self._shares = shares
         self._observe = observe
         self._random = random
@@ -68,7 +68,7 @@ class Informers:
         """Those, and where they are shared the ones that other clients of the server hold on this loop."""
         if not self._shares:
             return self.of(resource)
-        return tuple(one for one in neighbours(self._server()) if one.options.resource == resource)
+        return tuple(one for one in neighbours(self._route()) if one.options.resource == resource)
 
     def handle(
         self,
@@ -120,7 +120,7 @@ class Informers:
             )
             self._shared[options] = shared
             if self._shares:
-                joined(self._server(), shared)
+                joined(self._route(), shared)
             shared.start()
         shared.handles += 1
         return shared
@@ -130,7 +130,7 @@ class Informers:
         if not shared.handles:
             if self._shared.get(shared.options) is shared:
                 del self._shared[shared.options]
-            left(self._server(), shared)
+            left(self._route(), shared)
             await shared.stop()
 
 

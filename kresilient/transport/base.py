@@ -6,12 +6,12 @@ errors. Those are the door's (`flow/door.py`), through which alone requests reac
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Hashable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
-__all__ = ["Request", "Response", "Transport"]
+__all__ = ["Request", "Response", "Transport", "route_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +125,12 @@ class Transport(Protocol):
 
     async def close(self) -> None:
         """Close every connection. Idempotent; responses still open are cut off."""
+
+
+def route_of(transport: Transport) -> Hashable:
+    """What leads *transport* to its server: equal ones lead to the same.
+
+    Its attribute `route` where it has one, else its URL. A proxy may have many clusters at one URL, and tell
+    them apart by what else a client shows.
+    """
+    return getattr(transport, "route", transport.server)

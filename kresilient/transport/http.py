@@ -13,7 +13,7 @@ import io
 import os
 import socket
 import ssl
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Hashable
 from types import SimpleNamespace
 from typing import Any, Literal, TypeVar
 from urllib.parse import quote, urlencode
@@ -24,7 +24,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ..api.errors import ConnectFailed, ConnectionLost, LifecycleError, TransportError, WireError
-from .auth import Authenticator, Identity
+from .auth import Authenticator, ClientCertificate, Identity
 from .base import Request, Response
 from .config import ClusterConfig
 from .failures import connection_dropped, exchange_failed
@@ -83,6 +83,15 @@ class HttpTransport:
     @property
     def server(self) -> str:
         return self.config.server
+
+    @property
+    def route(self) -> Hashable:
+        """See `route_of`: the URL, and whatever proxies choose a cluster by."""
+        config = self.config
+        shown: ClientCertificate | None = getattr(config.credentials, "client_certificate", None)
+        certificate = None if shown is None else (shown.cert_file, shown.cert_data)
+        headers = (*sorted(config.proxy_headers.items()), *sorted(config.headers.items()))
+        return config.server, config.proxy, config.tls_server_name, certificate, headers
 
     async def send(self, request: Request) -> Response:
         """See `Transport.send`.

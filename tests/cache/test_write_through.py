@@ -6,6 +6,7 @@ import asyncio
 import builtins
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -16,12 +17,16 @@ from kresilient.cache.events import Event, EventType, Source
 from kresilient.cache.informer import Informer
 from kresilient.observe.events import WriteNotSeen
 from kresilient.testing.server.faults.fault import Fault
-from kresilient.transport.base import Request, Response
+from kresilient.transport.auth import Anonymous, ClientCertificate
+from kresilient.transport.base import Request, Response, route_of
+from kresilient.transport.config import ClusterConfig
+from kresilient.transport.http import HttpTransport
 
 from .world import World, pod
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.looptime]
 
+PEM = b"-----BEGIN CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----"
 PODS = "v1/pods"
 A = "default/a"
 
@@ -748,6 +753,36 @@ async def test_a_write_that_ends_while_its_client_closes_is_shown_by_the_others_
             await writer.close(drain=True)
             assert (len(answers), subscription.failures) == (1, 0)
             assert theirs.get(A) == answers[0]
+
+
+async def test_what_leads_elsewhere_by_the_same_url_is_another_server(world: World) -> None:
+    class Routed:
+        def __init__(self, route: str) -> None:
+            inner = world.server.transport()
+            self.server, self.send, self.close, self.route = inner.server, inner.send, inner.close, route
+
+    async with kr.connect(Routed("a")) as writer, kr.connect(Routed("b")) as reader:
+        world.server.faults.on("watch", PODS).lag()
+        async with reader.informer(PODS, streaming=False) as pods:
+            await pods.synced()
+            await writer.create(PODS, pod("a"))
+            assert pods.get(A) is None
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"proxy": "http://proxy:3128"},
+        {"tls_server_name": "kube-b.example.com"},
+        {"headers": {"X-Cluster": "b"}},
+        {"credentials": Anonymous(ClientCertificate(cert_data=PEM, key_data=PEM))},
+    ],
+    ids=["proxy", "tls name", "header", "certificate"],
+)
+async def test_a_proxy_has_many_clusters_at_one_url(other: dict[str, Any]) -> None:
+    one = ClusterConfig(server="https://proxy.example.com")
+    assert route_of(HttpTransport(one)) == route_of(HttpTransport(replace(one, user_agent="another")))
+    assert route_of(HttpTransport(one)) != route_of(HttpTransport(replace(one, **other)))
 
 
 async def test_clients_on_transports_of_their_own_do_not_know_of_each_other(world: World) -> None:
