@@ -152,6 +152,7 @@ class Reflector:
         self._stalled = False  # nothing was heard since the last watch ended in silence
         self._expired_at: float | None = None
         self._relist_at: float | None = None
+        self._missed = False  # own writes, which the server's cache may lack
         self._relist_next = False  # the relist comes before the stall limit
         self._spread_at: float | None = None  # when an outage's spread last let it go
         self._probes = False  # it is this one's turn to find out whether the server is back
@@ -193,13 +194,23 @@ class Reflector:
 
     def wrote(self, key: Key, uid: str, version: str, obj: KubeObject | None) -> None:
         """Show a write that was acknowledged: *obj* as it is kept, None where it is outside of the cache."""
+        if self._notes_nothing():
+            return
         self._show(self._overlay.wrote(key, uid, version, obj), Source.WRITE)
 
     def deleted(self, key: Key, uid: str, version: str) -> None:
         """Show *uid* no more: its delete was acknowledged; *version* is its last one, where that is known."""
+        if self._notes_nothing():
+            return
         # Behind a selector it may only have left, and have come back, or be about to.
         if uid not in self._deleted or self._listwatch.selective:
             self._show(self._overlay.deleted(key, uid, version), Source.WRITE)
+
+    def _notes_nothing(self) -> bool:
+        """Whether it waits to be allowed its first list: that may take for ever, and so may what is noted."""
+        refused = not self.store.synced and self.health.denied and isinstance(self._state, Waiting)
+        self._missed = self._missed or refused
+        return refused
 
     def reaching(self, version: str) -> asyncio.Future[None]:
         """Done once what this follows has reached *version*, own writes apart, or at once where versions do
@@ -279,6 +290,9 @@ class Reflector:
             if health.reason:
                 health.last_error, health.last_error_at = health.reason, health.since
             health.denied = taken.action is Action.DENIED
+            if health.denied and not self.store.synced and self._overlay.pending:
+                self._overlay.forget()
+                self._missed = True
         self._observe(ReflectorMoved(self.name, taken.row.name, health.state, self._delay, signal.reason))
         self._sink.moved(self)
 
@@ -308,6 +322,8 @@ class Reflector:
     # --- lists ---
 
     async def _list(self, listing: Listing) -> Signal:
+        if self._missed and listing.strategy is Strategy.CACHE:
+            return OlderList("the server's cache may lack what was written while it refused", "")
         table, self._fresh = self.store.new_table(), None
         self._result, self._list_started = ListResult(), self._clock()
         self._overlay.begin_list(consistent=listing.most_recent)
@@ -431,6 +447,7 @@ class Reflector:
         consistent = isinstance(self._state, Listing) and self._state.most_recent
         self.freshness.replaced(result.version, consistent_since=result.begun if consistent else None)
         if first:
+            self._missed = False
             self._sink.listed(self)
         else:
             self.health.relists[self._cause] = self.health.relists.get(self._cause, 0) + 1

@@ -178,8 +178,6 @@ class SharedInformer:
         reflector = self.reflector_of(done.key)
         if reflector is None or self._stopped or self.error is not None:
             return True
-        if not reflector.store.synced and reflector.health.denied:
-            return True  # it may never sync, and would keep what is written to it for ever
         if isinstance(done, Deleted):
             reflector.deleted(done.key, done.uid, done.version)
             return True

@@ -791,6 +791,20 @@ async def test_clients_on_transports_of_their_own_do_not_know_of_each_other(worl
         assert one.shown == {}
 
 
+async def test_an_informer_that_was_refused_shows_what_was_written_meanwhile(world: World) -> None:
+    world.server.create(PODS, pod("b"))
+    refused = world.server.faults.on(["list", "watch"], PODS).status(403)
+    async with world.client.informer(PODS, streaming=False) as informer:
+        await world.until(lambda: informer.health.reflectors[0].denied)
+        await world.client.create(PODS, pod("a"))
+        for number in range(3):
+            world.server.create("v1/nodes", {"metadata": {"name": f"n{number}"}})
+        refused.lift()
+        world.server.faults.next("list", PODS).lag(4)
+        await informer.synced(fail_fast=False)
+        assert A in informer, "the server's cache did not have it"
+
+
 async def test_an_informer_that_is_refused_keeps_nothing_of_what_is_written(world: World) -> None:
     world.server.faults.on(["list", "watch"], PODS).status(403)
     async with world.client.informer(PODS) as informer:
