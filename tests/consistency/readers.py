@@ -49,8 +49,8 @@ class Reader:
 
     @property
     def unconfirmed(self) -> int:
-        """Own writes that it shows, and that the server's lists and watches have not brought."""
-        return sum(reflector._overlay.pending for reflector in self.reflectors)
+        """Own writes that stand over what the server's lists and watches have brought, deletes apart."""
+        return sum(len(reflector._overlay._own) for reflector in self.reflectors)
 
     def reflector_of(self, key: str) -> Reflector | None:
         if self._shared.options.namespaces is None:
