@@ -203,12 +203,14 @@ class Overlay:
     def wrote(self, key: Key, uid: str, version: str, obj: KubeObject | None) -> Change | None:
         """A write left *key* at *version*; *obj* is what is kept of it, None outside of what the cache holds.
 
-        Ignored where the base has reached that version, where a later write is known, or the uid's delete,
-        and where versions do not compare.
+        Ignored where the base has reached that version, where a later write is known, and where versions do
+        not compare. Of an uid whose delete was acknowledged nothing is shown, nor of what was there before it.
         """
         number = version_number(version)
-        if number is None or uid in self._gone or self._reached(number):
+        if number is None or self._reached(number):
             return None
+        if uid in self._gone:
+            obj = None
         self._newest = max(self._newest, number)
         own = self._own.get(key)
         if own is None:

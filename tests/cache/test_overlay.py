@@ -265,6 +265,17 @@ def test_our_delete_hides_an_own_write_of_an_earlier_object_of_that_name() -> No
     assert (cache.shown, cache.put(obj(12)), cache.remove(13)) == (None, [], [])
 
 
+def test_a_write_answered_after_its_uid_was_deleted_hides_what_it_followed_upon_and_is_not_shown() -> None:
+    cache = Cache("10")
+    cache.wrote(obj(11, uid="old"))
+    cache.overlay.deleted(KEY, "new")  # by its name alone: the answer tells no version
+    cache.wrote(obj(13, uid="new"))
+    assert cache.shown is None
+    assert cache.put(obj(11, uid="old")) == []
+    assert cache.put(obj(13, uid="new")) == []
+    assert cache.shown is None
+
+
 def test_our_delete_hides_every_earlier_object_of_that_name_that_the_base_is_yet_to_see() -> None:
     cache = Cache("10", obj(5))
     cache.overlay.deleted(KEY, "u3", "15")
