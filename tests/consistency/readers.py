@@ -57,6 +57,13 @@ class Reader:
             return self._shared.reflectors[None]
         return self._shared.reflectors.get(split_key(key)[0])
 
+    def reached(self, reflector: Reflector) -> int:
+        """The highest version of which *reflector* is known to have shown something."""
+        return max(
+            (max(self.positions[key].values()) for key in KEYS if self.reflector_of(key) is reflector),
+            default=0,
+        )
+
     def add_handler(self, **options: Any) -> Handler:
         handler = Handler(self, len(self.handlers), **options)
         self.handlers.append(handler)
@@ -95,16 +102,21 @@ class Reader:
         )
         self.positions[key] = reached
 
-    def owes(self, key: str, version: int, *, gone: str = "") -> None:
+    def owes(self, key: str, version: int, *, ended: bool, gone: str = "") -> None:
         """An own write was acknowledged: *key* must not show less than *version* from now on.
 
         But where the cache stands at a version that the server, which went back, has not reached again: it
         has to notice that first. And where a delete was answered without an object, only its uid is known to
-        be *gone*: whatever comes under another one may be older or newer.
+        be *gone*: whatever comes under another one may be older or newer. Where the write *ended* an object,
+        the cache may take what it showed under that key for gone as well, though it has not noticed yet that
+        the server went back.
         """
         reflector, now = self.reflector_of(key), self.timeline.now
         if reflector is None:
             return
+        if ended:
+            self.positions[key].setdefault(now, version)
+            self.announced[key] = now
         if reflector.store.synced and int(reflector.seen) > self.timeline.version:
             return
         if gone:

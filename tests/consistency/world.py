@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from kresilient.api.errors import KresilientError
 from kresilient.api.objects import KubeObject
+from kresilient.cache.reflector import Reflector
 from kresilient.client import Client
 from kresilient.observe.events import Event, Rewound
 from kresilient.testing.server import MemoryApiServer
@@ -133,8 +134,10 @@ class World:
 
     def _acknowledged(self, plural: str, commits: Commits, answer: KubeObject | None) -> None:
         """In the same turn in which the call returned: no cache shows less."""
+        ended = False
         if commits.made:
-            track, version, _truth = commits.made[-1]
+            track, version, truth = commits.made[-1]
+            ended = truth is None
         elif answer is not None and answer.resource_version:  # it changed nothing: what is there was told
             track, version = (plural, answer.key), int(answer.resource_version)
         else:
@@ -145,7 +148,8 @@ class World:
         for reader in self.readers:
             if reader.scope.plural == track[0]:
                 reader.notice_rewinds()
-                reader.owes(track[1], version, gone=before.uid if before and answer is None else "")
+                gone = before.uid if before and answer is None else ""
+                reader.owes(track[1], version, ended=ended, gone=gone)
                 reader.check_key(track[1])
 
     # --- the others' writes ---
@@ -197,16 +201,23 @@ class World:
     def can_go_back(self) -> bool:
         """Whether a backup is there, and every cache could notice that it was restored.
 
-        It could not for a while, or not at all, where all it has seen beyond the backup are own deletes.
+        It could not for a while, or not at all, where all it has seen beyond the backup are own deletes, or
+        what does not decode: neither tells a version.
         """
         if self.backup is None or len(self.server.faults.replicas):
             return False
         return all(
-            reflector.store.synced
-            and (int(reflector.store.version) > self.backup or not reflector._overlay._gone)
+            self._would_notice(reader, reflector, self.backup)
             for reader in self.readers
             for reflector in reader.reflectors
         )
+
+    def _would_notice(self, reader: Reader, reflector: Reflector, backup: int) -> bool:
+        if not reflector.store.synced or int(reflector.store.version) > backup:
+            return reflector.store.synced
+        if reflector._overlay._gone:
+            return False
+        return int(reflector.seen) > backup or reader.reached(reflector) <= backup
 
     def go_back(self) -> None:
         assert self.backup is not None
