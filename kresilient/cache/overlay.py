@@ -204,7 +204,7 @@ class Overlay:
         """A write left *key* at *version*; *obj* is what is kept of it, None outside of what the cache holds.
 
         Ignored where the base has reached that version, where a later write is known, and where versions do
-        not compare. Of an uid whose delete was acknowledged nothing is shown, nor of what was there before it.
+        not compare. Of a uid whose delete was acknowledged nothing is shown, nor of what it followed upon.
         """
         number = version_number(version)
         if number is None or self._reached(number):
