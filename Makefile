@@ -68,11 +68,10 @@ format: $(STAMP)
 	@$(BIN)/python -m ruff format .
 	@$(BIN)/python -m ruff check --fix .
 
+# Every row of benchmarks/README.md; less than 15 minutes of two cores. One part: make bench ONLY=sync (or several:
+# ONLY="sync limiter"), other options: make bench OPTIONS=--quick
 bench: $(STAMP)
-	@$(BIN)/python -m benchmarks sync
-	@$(BIN)/python -m benchmarks scale
-	@$(BIN)/python -m benchmarks limiter
-	@$(BIN)/python -m benchmarks write_through
+	@$(BIN)/python -m benchmarks $(ONLY) $(OPTIONS)
 
 # The figures of docs/outage.md, and its table; some four minutes of one core. It fails where a promise is missed.
 outage: $(STAMP)

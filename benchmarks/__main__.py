@@ -1,60 +1,99 @@
-"""`python -m benchmarks [sync|scale|limiter|write_through] [--pods N] [--rounds R] [--json FILE]`."""
+"""Every workload, or those that are named: `python -m benchmarks [NAME ...] [--quick] [--json FILE]`."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import signal
 import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Final
 
-from .limiter import LimiterReport, measure
 from .process import BenchmarkFailed
-from .scale import ScaleReport, carry
-from .sync import Report, compare
-from .write_through import WriteThroughReport
-from .write_through import measure as write_through
+from .report import Options, Report, machine, progress
+from .workloads import ASIDE, WHOLE, load
 
-_BENCHMARKS = ["sync", "scale", "limiter", "write_through"]
+_FORM: Final = 1
+"""Of the JSON; it changes with the meaning of what a reader finds there."""
+
+_FIGURE: Final = re.compile(r"\[([-+.e\d,\s]+)\]")
+"""Median, least and most, which stand on one line."""
 
 
-def main() -> int:
-    """Run the benchmark; 0 where every row is met, 1 where one is not, 2 where it could not be run."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("benchmark", nargs="?", choices=_BENCHMARKS, default="sync")
-    pods = "of about 7 KB (sync, write_through: 30000, scale: 100000)"
-    parser.add_argument("--pods", type=_positive, metavar="N", help=pods)
-    parser.add_argument(
-        "--rounds", type=_positive, metavar="R", help="of sync (1), write_through (5), limiter (15)"
-    )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure here")
-    arguments = parser.parse_args()
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run them; 0 where every row is met, 1 where one is not, 2 where a workload could not be run."""
+    asked = _parser().parse_args(arguments)
+    options = Options(asked.quick, asked.rounds, asked.pods)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    reports: dict[str, tuple[Report, float]] = {}
+    failed: dict[str, str] = {}
     try:
-        report: Report | ScaleReport | LimiterReport | WriteThroughReport
-        if arguments.benchmark == "scale":
-            report = carry(pods=arguments.pods or 100_000)
-        elif arguments.benchmark == "limiter":
-            report = measure(rounds=arguments.rounds or 15)
-        elif arguments.benchmark == "write_through":
-            report = write_through(pods=arguments.pods or 30_000, rounds=arguments.rounds or 5)
-        else:
-            report = compare(pods=arguments.pods or 30_000, rounds=arguments.rounds or 1)
-    except BenchmarkFailed as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        return 2
+        for name in asked.names or WHOLE:
+            progress(f"--- {name}")
+            begun = time.monotonic()
+            try:
+                report = load(name).run(options)
+            except BenchmarkFailed as error:
+                failed[name] = str(error)
+                print(f"benchmarks: {name}: {error}", file=sys.stderr)
+                continue
+            reports[name] = report, time.monotonic() - begun
+            print(report.table(), end="\n\n", flush=True)
     except KeyboardInterrupt:
         return 130
-    print(report.table())
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(report.as_dict(), indent=2) + "\n")
-    return 0 if report.met else 1
+    if asked.json is not None:
+        asked.json.write_text(_json(asked.quick, reports, failed))
+    if failed:
+        return 2
+    return 0 if all(report.met for report, _ in reports.values()) else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument(
+        "names",
+        nargs="*",
+        type=_workload,
+        metavar="NAME",
+        help=f"of {', '.join(WHOLE)} (all of these); alone: {', '.join(ASIDE)}",
+    )
+    parser.add_argument("--quick", action="store_true", help="a fraction of the size and of the rounds")
+    parser.add_argument("--rounds", type=_positive, metavar="R", help="how often each thing is measured")
+    parser.add_argument("--pods", type=_positive, metavar="N", help="the most that a server holds")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures and rows here")
+    return parser
+
+
+def _workload(name: str) -> str:
+    if name not in (*WHOLE, *ASIDE):
+        raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join((*WHOLE, *ASIDE))}")
+    return name
 
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1")
     return int(text)
+
+
+def _json(quick: bool, reports: dict[str, tuple[Report, float]], failed: dict[str, str]) -> str:
+    found: dict[str, Any] = {
+        "form": _FORM,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "quick": quick,
+        "machine": machine({}),
+        "benchmarks": {
+            name: {**report.as_dict(), "seconds": round(seconds)}
+            for name, (report, seconds) in reports.items()
+        },
+        "failed": failed,
+    }
+    text = json.dumps(found, indent=1, ensure_ascii=False)
+    return _FIGURE.sub(lambda match: f"[{' '.join(match[1].split())}]", text) + "\n"
 
 
 if __name__ == "__main__":

@@ -6,13 +6,12 @@ which others on the machine disturb less.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from .process import Server, measured
-from .report import Row, machine, progress
+from .report import Options, Report, Row, progress
 
-__all__ = ["ScaleReport", "carry"]
+__all__ = ["run"]
 
 _REQUESTS: Final = {"get": 4000, "list by node": 1000, "create": 1500, "patch": 1500}
 _WATCHERS: Final = 2500
@@ -22,94 +21,55 @@ _SHARED_WRITES: Final = 40
 _POD_BYTES: Final = 7_700
 
 
-@dataclass(slots=True)
-class ScaleReport:
-    """All that was measured, and the claims."""
-
-    pods: int
-    machine: dict[str, Any]
-    requests: dict[str, dict[str, Any]] = field(default_factory=dict)
-    events: dict[str, dict[str, Any]] = field(default_factory=dict)
-    memory_mb: dict[str, float] = field(default_factory=dict)
-    rows: list[Row] = field(default_factory=list)
-
-    @property
-    def met(self) -> bool:
-        return all(row.met for row in self.rows)
-
-    def as_dict(self) -> dict[str, Any]:
-        rows = [{**asdict(row), "met": row.met} for row in self.rows]
-        return {**asdict(self), "rows": rows}
-
-    def table(self) -> str:
-        """The figures, for people."""
-        lines = [
-            f"{self.pods:,} pods",
-            ", ".join(f"{key} {value}" for key, value in self.machine.items()),
-            "",
-        ]
-        lines += [f"{'requests':<34}{'in a second':>14}{'CPU µs each':>14}"]
-        lines += [
-            f"{name:<34}{one['per_s']:>14,.0f}{one['cpu_us']:>14,.0f}" for name, one in self.requests.items()
-        ]
-        lines += ["", f"{'watches':<34}{'frames/s':>14}{'CPU µs a frame':>16}{'p50 ms':>9}{'p99 ms':>9}"]
-        lines += [
-            f"{name:<34}{one['frames_per_s']:>14,.0f}{one['cpu_us']:>16,.0f}"
-            f"{one['p50_ms']:>9,.1f}{one['p99_ms']:>9,.1f}"
-            for name, one in self.events.items()
-        ]
-        lines += ["", *(f"{name:<34}{value:>14,.0f} MB" for name, value in self.memory_mb.items()), ""]
-        lines += [
-            f"{'met' if row.met else 'not met':<9}{row.claim}: {row.value:.2f}, allowed {row.limit:.2f}"
-            for row in self.rows
-        ]
-        return "\n".join(lines)
-
-
-def carry(*, pods: int) -> ScaleReport:
-    """Measure every phase on a server of *pods* pods. Raises `BenchmarkFailed` where one fails."""
-    report = ScaleReport(pods, machine("aiohttp", "msgspec"))
+def run(options: Options) -> Report:
+    """Measure every phase on one server."""
+    pods = options.pods_of(100_000)
+    report = Report(f"scale: what the fake API server carries, with {pods:,} pods")
     progress(f"seeding a server with {pods:,} pods")
     with Server.bare(_POD_BYTES) as floor:
-        report.requests["get, bare aiohttp"] = _requests(floor, "floor", _REQUESTS["get"])
+        bare = _requests(floor, "floor", _REQUESTS["get"])
+        report.add({"load": "get, bare aiohttp"}, bare)
+    requests: dict[str, dict[str, float]] = {}
+    events: list[dict[str, float]] = []
     with Server.seeded(pods) as server:
-        report.memory_mb["seeded"] = server.memory_mb()
+        seeded = server.memory_mb()
         for kind, count in _REQUESTS.items():
-            report.requests[kind] = _requests(server, kind, count)
-            progress(f"{kind:<24} {report.requests[kind]['per_s']:10,.0f}/s")
+            requests[kind] = _requests(server, kind, count)
+            report.add({"load": kind}, requests[kind])
+            progress(f"{kind:<24} {requests[kind]['per_s']:10,.0f}/s")
         for name, watchers, writes, who in (
-            (f"{_FEW} of a node each", _FEW, _WRITES, "nodes"),
-            (f"{_WATCHERS:,} of a node each", _WATCHERS, _WRITES, "nodes"),
-            (f"{_WATCHERS:,} of the same object", _WATCHERS, _SHARED_WRITES, "everybody"),
+            (f"{_FEW} watches of a node each", _FEW, _WRITES, "nodes"),
+            (f"{_WATCHERS:,} watches of a node each", _WATCHERS, _WRITES, "nodes"),
+            (f"{_WATCHERS:,} watches of one object", _WATCHERS, _SHARED_WRITES, "everybody"),
         ):
-            report.events[name] = _events(server, watchers, writes, who)
-            progress(f"{name:<24} {report.events[name]['frames_per_s']:10,.0f} frames/s")
-        report.memory_mb["at most"] = server.memory_mb(peak=True)
-    few, many, _ = report.events.values()
-    get, bare = report.requests["get"], report.requests["get, bare aiohttp"]
+            events.append(_events(server, watchers, writes, who))
+            report.add({"load": name}, events[-1])
+            progress(f"{name:<24} {events[-1]['per_s']:10,.0f} frames/s")
+        report.add({"load": "seeded"}, {"memory_mb": seeded})
+        report.add({"load": "at most"}, {"memory_mb": server.memory_mb(peak=True)})
+    few, many, _ = events
     report.rows = [
         Row(
-            "an event with 2,500 watches of a node each, in events with 25",
+            f"an event with {_WATCHERS:,} watches of a node each, in events with {_FEW}",
             many["cpu_us"] / few["cpu_us"],
             1.4,
         ),
-        Row("a get, in bare answers of aiohttp", get["cpu_us"] / bare["cpu_us"], 4),
+        Row("a get, in bare answers of aiohttp", requests["get"]["cpu_us"] / bare["cpu_us"], 4),
     ]
     return report
 
 
-def _requests(server: Server, kind: str, count: int) -> dict[str, Any]:
+def _requests(server: Server, kind: str, count: int) -> dict[str, float]:
     # What the load does first (it looks for pods) costs the server too, but is the same for one request.
     before = server.cpu_s()
     measured("-m", "benchmarks.scale_load", "requests", server.url, kind, "1", timeout=60)
     aside = server.cpu_s() - before
     before = server.cpu_s()
     found = measured("-m", "benchmarks.scale_load", "requests", server.url, kind, str(count), timeout=120)
-    found["cpu_us"] = (server.cpu_s() - before - aside) / count * 1e6
-    return found
+    return {"per_s": found["per_s"], "cpu_us": (server.cpu_s() - before - aside) / count * 1e6}
 
 
-def _events(server: Server, watchers: int, writes: int, who: str) -> dict[str, Any]:
+def _events(server: Server, watchers: int, writes: int, who: str) -> dict[str, float]:
     # Opening and closing the watches is no cost of an event: it is measured with two writes, and taken off.
     arguments = ("-m", "benchmarks.scale_load", "events", server.url, str(watchers))
     before = server.cpu_s()
@@ -118,5 +78,6 @@ def _events(server: Server, watchers: int, writes: int, who: str) -> dict[str, A
     before = server.cpu_s()
     found = measured(*arguments, str(writes + 2), who, timeout=180)
     frames = found["frames"] * writes / (writes + 2)
-    found["cpu_us"] = (server.cpu_s() - before - aside) / frames * 1e6
-    return found
+    cpu = (server.cpu_s() - before - aside) / frames * 1e6
+    figures = {name: found[name] for name in ("p50_ms", "p99_ms")}
+    return {"per_s": found["frames_per_s"], "cpu_us": cpu, **figures}

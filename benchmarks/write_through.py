@@ -13,12 +13,11 @@ from __future__ import annotations
 import asyncio
 import gc
 import time
-from collections.abc import Iterable
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import count
 from statistics import median, quantiles
-from typing import Any, Final
+from typing import Final
 
 from kresilient import verbs
 from kresilient.api.objects import KubeObject
@@ -33,9 +32,9 @@ from kresilient.verbs import Write, WriteOptions
 from kresilient.write_through import WriteThrough
 
 from .process import BenchmarkFailed, Server
-from .report import Row, machine, progress
+from .report import Options, Report, Row, progress
 
-__all__ = ["WriteThroughReport", "measure"]
+__all__ = ["run"]
 
 FEW: Final = 300
 _WRITES: Final = 100
@@ -60,45 +59,15 @@ class Timed:
     shown: list[float] = field(default_factory=list)
 
 
-@dataclass(slots=True)
-class WriteThroughReport:
-    """What requests and showing them cost, by kind of write, in a cache of few objects and in one of many."""
-
-    objects: int
-    few: dict[str, Timed]
-    many: dict[str, Timed]
-    rows: list[Row]
-    on: dict[str, Any]
-
-    @property
-    def met(self) -> bool:
-        return all(row.met for row in self.rows)
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self) | {"met": self.met, "rows": [asdict(row) | {"met": row.met} for row in self.rows]}
-
-    def table(self) -> str:
-        head = ("write", "its request, quick, µs", f"shown by {FEW:,}, µs", f"shown by {self.objects:,}, µs")
-        lines = [f"| {' | '.join(head)} |", "|---|---|---|---|"]
-        for kind in _KINDS:
-            few, many = self.few[kind], self.many[kind]
-            figures = (f"{median(many.request):,.0f}", _spread(few.shown), _spread(many.shown))
-            lines.append(f"| {kind} | {' | '.join(figures)} |")
-        lines += ["", "| row | value | allowed | |", "|---|---|---|---|"]
-        for row in self.rows:
-            met = "met" if row.met else "not met"
-            lines.append(f"| {row.claim} | {row.value:.3f} | {row.limit:g} | {met} |")
-        return "\n".join(lines)
-
-
-def measure(*, pods: int, rounds: int) -> WriteThroughReport:
-    """Write *rounds* times some hundred objects of each kind to both. Raises `BenchmarkFailed`."""
+def run(options: Options) -> Report:
+    """Write round by round some hundred objects of each kind to both."""
+    pods, rounds = options.pods_of(30_000), options.rounds_of(5)
     progress(f"seeding servers with {FEW:,} and {pods:,} pods …")
     with Server.seeded(FEW) as few, Server.seeded(pods) as many:
         return asyncio.run(_measure((few.url, FEW), (many.url, pods), rounds))
 
 
-async def _measure(few: tuple[str, int], many: tuple[str, int], rounds: int) -> WriteThroughReport:
+async def _measure(few: tuple[str, int], many: tuple[str, int], rounds: int) -> Report:
     async with AsyncExitStack() as stack:
         small, large = [await _Side.following(stack, url, pods) for url, pods in (few, many)]
         await _round(small, large)  # connections, and what is made once
@@ -112,16 +81,27 @@ async def _measure(few: tuple[str, int], many: tuple[str, int], rounds: int) -> 
                 for kind, samples in found.items():
                     into[kind].request.append(quantiles(samples.request, n=10)[0])
                     into[kind].shown.append(median(samples.shown))
+    return _report((FEW, many[1]), timed)
+
+
+def _report(sizes: tuple[int, int], timed: tuple[dict[str, Timed], dict[str, Timed]]) -> Report:
+    report = Report("write_through: what it costs to show own writes")
+    for kind in _KINDS:
+        for objects, samples in zip(sizes, timed, strict=True):
+            for request, shown in zip(samples[kind].request, samples[kind].shown, strict=True):
+                case = {"write": kind, "objects": objects}
+                report.add(case, {"quick_request_us": request, "shown_us": shown})
+    few, many = sizes
     in_few, in_many = timed
-    rows = []
     for kind in _KINDS:
-        ratio = median(a / b for a, b in zip(in_many[kind].shown, in_few[kind].shown, strict=True))
-        rows.append(Row(f"a {kind} shown by {many[1]:,} objects, in one shown by {FEW:,}", ratio, _SAME))
+        ratios = [a / b for a, b in zip(in_many[kind].shown, in_few[kind].shown, strict=True)]
+        report.rows.append(
+            Row.of(f"a {kind} shown by {many:,} objects, in one shown by {few:,}", ratios, _SAME)
+        )
     for kind in _KINDS:
-        both = in_many[kind]
-        share = median(a / b for a, b in zip(both.shown, both.request, strict=True))
-        rows.append(Row(f"a {kind} shown, as a share of its own request", share, _SHARE))
-    return WriteThroughReport(many[1], in_few, in_many, rows, machine("aiohttp", "msgspec"))
+        shares = [a / b for a, b in zip(in_many[kind].shown, in_many[kind].request, strict=True)]
+        report.rows.append(Row.of(f"a {kind} shown, as a share of its own request", shares, _SHARE))
+    return report
 
 
 async def _round(small: _Side, large: _Side) -> tuple[dict[str, Timed], dict[str, Timed]]:
@@ -236,8 +216,3 @@ class _Side:
 
 def _heard(event: Event[KubeObject]) -> None:
     """A handler that has nothing to do."""
-
-
-def _spread(rounds: Iterable[float]) -> str:
-    figures = sorted(rounds)
-    return f"{median(figures):.1f} ({figures[0]:.1f}–{figures[-1]:.1f})"
