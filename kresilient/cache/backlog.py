@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections import deque
 from typing import Generic, TypeVar
 
+from ..api.objects import KubeObject
 from ..api.resources import Key
 from .events import Event, EventType
+from .store import same
 
 __all__ = ["Backlog", "merge"]
 
@@ -132,18 +134,22 @@ class Backlog(Generic[T]):
 def merge(first: Event[T], then: Event[T]) -> list[Event[T]]:
     """Two successive events of one key as the fewest that lead from and to the same states.
 
-    Never across uids: another object under the same name stays a delete and an add.
+    Never across uids: another object under the same name stays a delete and an add. What ends where it began,
+    as it may once a server went back, is no event.
     """
     if then.type is EventType.DELETED:
         if first.type is EventType.ADDED:
             return []
         if first.type is EventType.UPDATED:
             return [_event(EventType.DELETED, then, old=first.old)]
-    elif first.type is not EventType.DELETED:
-        return [_event(first.type, then, old=first.old, initial=first.initial)]
-    elif then.type is EventType.ADDED and _uid(first.object) == _uid(then.object):
-        return [_event(EventType.UPDATED, then, old=first.old)]
-    return [first, then]
+        return [first, then]
+    if first.type is EventType.ADDED:
+        return [_event(EventType.ADDED, then, old=None, initial=first.initial)]
+    if first.type is EventType.DELETED and (
+        then.type is EventType.UPDATED or _uid(first.object) != _uid(then.object)
+    ):
+        return [first, then]
+    return [] if _same(first.old, then.object) else [_event(EventType.UPDATED, then, old=first.old)]
 
 
 def _event(kind: EventType, last: Event[T], *, old: T | None, initial: bool = False) -> Event[T]:
@@ -152,3 +158,7 @@ def _event(kind: EventType, last: Event[T], *, old: T | None, initial: bool = Fa
 
 def _uid(obj: object) -> object:
     return getattr(obj, "uid", None)
+
+
+def _same(one: object, other: object) -> bool:
+    return isinstance(one, KubeObject) and isinstance(other, KubeObject) and same(one, other)

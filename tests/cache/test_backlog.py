@@ -38,8 +38,19 @@ A1, A2, A3, B4 = obj("x", "a", 1), obj("x", "a", 2), obj("x", "a", 3), obj("x", 
         (event(UPDATED, A2, A1), event(DELETED, A2), [(DELETED, A2, A1)]),
         (event(DELETED, A1), event(ADDED, B4), [(DELETED, A1, A1), (ADDED, B4, None)]),
         (event(DELETED, A1), event(ADDED, A3), [(UPDATED, A3, A1)]),
+        (event(UPDATED, A2, A1), event(UPDATED, obj("x", "a", 1), A2), []),
+        (event(DELETED, A1), event(ADDED, obj("x", "a", 1)), []),
     ],
-    ids=["add+update", "add+delete", "update+update", "update+delete", "delete+add other", "delete+add same"],
+    ids=[
+        "add+update",
+        "add+delete",
+        "update+update",
+        "update+delete",
+        "delete+add other",
+        "delete+add same",
+        "update+update back",
+        "delete+add back",
+    ],
 )
 def test_two_events_merge_into_what_leads_to_the_same_state(
     first: Event[KubeObject], then: Event[KubeObject], merged: list[tuple[EventType, KubeObject, KubeObject]]
