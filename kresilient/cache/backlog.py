@@ -8,6 +8,7 @@ backlog is bounded by the limit plus two events per live key, and the last state
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
 from ..api.objects import KubeObject
@@ -15,7 +16,7 @@ from ..api.resources import Key
 from .events import Event, EventType
 from .store import same
 
-__all__ = ["Backlog", "merge"]
+__all__ = ["Backlog", "SerialBacklog", "merge"]
 
 T = TypeVar("T")
 
@@ -44,6 +45,11 @@ class Backlog(Generic[T]):
         self.pending = 0
         self.merging = False
         """True from the first merge until the backlog is empty."""
+
+    def extend(self, events: Iterable[Event[T]]) -> None:
+        """Add each of *events* behind those of its key."""
+        for event in events:
+            self.push(event)
 
     def push(self, event: Event[T]) -> None:
         """Add *event* behind those of its key."""
@@ -129,6 +135,58 @@ class Backlog(Generic[T]):
             else:
                 kept.append(key)
         self._queue = kept
+
+
+class SerialBacklog(Generic[T]):
+    """A backlog whose consumer has dealt with each event when he takes the next.
+
+    No key is ever out then, so that up to the bound a queue is all it takes. What comes above it, and what
+    waited before, goes through a `Backlog`, until that is empty.
+    """
+
+    __slots__ = ("_limit", "_merged", "_queue")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._queue: deque[Event[T]] = deque()
+        self._merged: Backlog[T] | None = None
+
+    @property
+    def pending(self) -> int:
+        return len(self._queue) if self._merged is None else self._merged.pending
+
+    @property
+    def merging(self) -> bool:
+        """True from the first merge until the backlog is empty."""
+        return self._merged is not None and self._merged.merging
+
+    def extend(self, events: Sequence[Event[T]]) -> None:
+        """Add *events* behind those of their keys."""
+        if self._merged is None:
+            if len(self._queue) + len(events) <= self._limit:
+                self._queue.extend(events)
+                return
+            self._merged = Backlog(self._limit)
+            self._merged.extend(self._queue)
+            self._queue.clear()
+        self._merged.extend(events)
+
+    def pop(self) -> Event[T] | None:
+        """The next event; None where there is none."""
+        if self._merged is None:
+            return self._queue.popleft() if self._queue else None
+        event = self._merged.pop()
+        if event is not None:
+            self._merged.done(event.key)
+        if not self._merged.pending:
+            self._merged = None
+        return event
+
+    def clear(self) -> int:
+        """Drop everything pending; returns how much that was."""
+        dropped, self._merged = self.pending, None
+        self._queue.clear()
+        return dropped
 
 
 def merge(first: Event[T], then: Event[T]) -> list[Event[T]]:

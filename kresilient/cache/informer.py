@@ -18,10 +18,11 @@ from ..api.views import View
 from ..observe.events import Observers
 from .cached_reads import CachedReads, running_loop
 from .events import Event
+from .feed import Feed
 from .footprint import Footprint, footprint_of
 from .health import InformerHealth
 from .shared import SharedInformer, Spawn, health_of
-from .subscription import EventStream, Feed, Handlers, Subscription
+from .subscription import EventStream, Handlers, Subscription
 
 __all__ = ["Informer", "running_loop"]
 
@@ -204,12 +205,17 @@ class Informer(CachedReads[T]):
         """
         shared = self._on_loop()
         handlers = Handlers(on_add=on_add, on_update=on_update, on_delete=on_delete, on_event=on_event)
-        feed = Feed(handlers.name, informer=shared.name, max_backlog=max_backlog, observe=self._observe)
+        feed = Feed(
+            handlers.name,
+            informer=shared.name,
+            max_backlog=max_backlog,
+            observe=self._observe,
+            consumers=concurrency,
+        )
         subscription = Subscription(
             feed,
             handlers,
-            convert=self._event,
-            concurrency=concurrency,
+            convert=self._converter,
             observe=self._observe,
             spawn=self._spawn,
             left=shared.detach,
@@ -229,7 +235,7 @@ class Informer(CachedReads[T]):
         shared.attach(feed)
         self._streams = [one for one in self._streams if not one.closed]
         self._streams.append(feed)
-        return EventStream(feed, convert=self._event, left=shared.detach)
+        return EventStream(feed, convert=self._converter, left=shared.detach)
 
     # --- how it stands ---
 
@@ -305,8 +311,10 @@ class Informer(CachedReads[T]):
         """In a forked child: nobody keeps the cache fresh here."""
         self._forked, self._closed, self._shared, self._only = True, True, None, None
 
+    @property
+    def _converter(self) -> Callable[[Event[KubeObject]], Event[T]] | None:
+        return None if self._view is None else self._event
+
     def _event(self, event: Event[KubeObject]) -> Event[T]:
-        if self._view is None:
-            return cast(Event[T], event)
         old = None if event.old is None else self._out(event.old)
         return Event(event.type, event.key, self._out(event.object), old, event.initial, event.source)

@@ -31,7 +31,8 @@ from ..observe.events import (
     StaleEventIgnored,
 )
 from ..transport.base import Response
-from .events import Event, EventType, Source
+from .announcements import Announcements, Recipient
+from .events import Source
 from .freshness import Freshness
 from .health import ReflectorHealth
 from .intake import Intake
@@ -81,6 +82,9 @@ __all__ = ["Reflector", "Sink"]
 _ENDED: Final = str(2**64)
 """Above every version: of a uid whose delete was acknowledged there is nothing new."""
 
+_RUN: Final = 200
+"""Frames applied before those who are told of them, and everybody else, get a turn."""
+
 _SLICE: Final = 1000
 """Differences computed or delivered before the event loop gets a turn."""
 
@@ -91,7 +95,7 @@ class Sink(Protocol):
     def listed(self, reflector: Reflector) -> None:
         """The first list is in the store."""
 
-    def recipients(self) -> Sequence[Callable[[Event[KubeObject]], None]]:
+    def recipients(self) -> Sequence[Recipient]:
         """Where a change of the store as it is now has to go."""
 
     def moved(self, reflector: Reflector) -> None:
@@ -127,8 +131,7 @@ class Reflector:
         self.health = ReflectorHealth(freshness=self.freshness)
         self._progress = Progress()
         self._overlay = Overlay(store)
-        self._undelivered: dict[Key, Change] = {}  # of a relist that is swapped in
-        self._listeners: Sequence[Callable[[Event[KubeObject]], None]] = ()  # who hears of those
+        self.announcements = Announcements(sink.recipients)
         self._listwatch = listwatch
         self._sink = sink
         self._intake = intake
@@ -467,9 +470,9 @@ class Reflector:
                 self._clock() - self._list_started,
             )
         )
-        self._undelivered, self._listeners = changes, recipients
+        self.announcements.relisted(changes, recipients)
         for count, key in enumerate(tuple(changes), 1):
-            self._deliver_relisted(key)
+            self.announcements.tell_relisted(key)
             if not count % _SLICE:
                 await asyncio.sleep(0)
 
@@ -481,14 +484,6 @@ class Reflector:
                 await asyncio.sleep(0)
             else:
                 changes[difference[0]] = Change(*difference)
-
-    def _deliver_relisted(self, key: Key) -> None:
-        """Tell of what a relist changed under *key*, unless that was done."""
-        change = self._undelivered.pop(key, None)
-        if change is not None:
-            for event in _events(*change, Source.RELIST):
-                for push in self._listeners:
-                    push(event)
 
     # --- watches ---
 
@@ -547,9 +542,8 @@ class Reflector:
         try:
             async with asyncio.timeout_at(self._deadline()) as silence:
                 self._silence = silence
-                for frame in stream.rest:
-                    if (ending := self._receive(frame)) is not None:
-                        return ending
+                if (ending := await self._receive_all(stream.rest)) is not None:
+                    return ending
                 stream.rest = ()
                 async for chunk in stream.response.chunks():
                     self.freshness.heard(clock())
@@ -557,9 +551,8 @@ class Reflector:
                         stream.heard = True
                         self._stalled, self._stall = False, self._timing.stall
                     silence.reschedule(self._deadline())
-                    for frame in stream.decoder.feed(chunk):
-                        if (ending := self._receive(frame)) is not None:
-                            return ending
+                    if (ending := await self._receive_all(stream.decoder.feed(chunk))) is not None:
+                        return ending
                 if not stream.heard and clock() - started >= self._timing.stall:
                     return self._silence_ended()
                 if stream.decoder.cut:
@@ -602,6 +595,28 @@ class Reflector:
         again, self._stalled = self._stalled, True
         expected = self._stall > self._timing.stall  # it was proved harmless before
         return Stalled("" if expected else "nothing came, not even a bookmark", again, self.store.version)
+
+    async def _receive_all(self, frames: Iterable[WatchFrame]) -> Signal | None:
+        """Apply *frames*, in runs after each of which others have a turn; a signal where one ends the stream.
+
+        Cancelled: those before are applied, and told of.
+        """
+        frames, announcements = iter(frames), self.announcements
+        while True:
+            left = _RUN
+            announcements.hold()
+            try:
+                for frame in frames:
+                    if (ending := self._receive(frame)) is not None:
+                        return ending
+                    left -= 1
+                    if not left:
+                        break
+                else:
+                    return None
+            finally:
+                announcements.release()
+            await asyncio.sleep(0)
 
     def _receive(self, frame: WatchFrame) -> Signal | None:
         """Apply one frame; a signal where it ends the stream."""
@@ -678,14 +693,11 @@ class Reflector:
         key, before, after = change
         if before is not None and after is not None and before.raw == after.raw:
             return
-        if self._undelivered:
-            self._deliver_relisted(key)
-        events = _events(key, before, after, source)
-        if after is None and before is not None and last is not None and last.meta.uid == before.meta.uid:
-            events = [Event(EventType.DELETED, key, self._last(last, before), before, False, source)]
-        for push in self._sink.recipients():
-            for event in events:
-                push(event)
+        if last is not None and after is None and before is not None and last.meta.uid == before.meta.uid:
+            last = self._last(last, before)
+        else:
+            last = None
+        self.announcements.tell(key, before, after, source, last=last)
 
     def _last(self, last: KubeObject, held: KubeObject) -> KubeObject:
         """The last state known of an object that was deleted as *last*."""
@@ -714,19 +726,3 @@ class _Stream:
     decoder: WatchDecoder
     heard: bool = False
     rest: Iterable[WatchFrame] = ()
-
-
-def _events(
-    key: Key, before: KubeObject | None, after: KubeObject | None, source: Source
-) -> list[Event[KubeObject]]:
-    if before is None:
-        assert after is not None
-        return [Event(EventType.ADDED, key, after, None, False, source)]
-    if after is None:
-        return [Event(EventType.DELETED, key, before, before, False, source)]
-    if before.meta.uid == after.meta.uid:
-        return [Event(EventType.UPDATED, key, after, before, False, source)]
-    return [
-        Event(EventType.DELETED, key, before, before, False, source),
-        Event(EventType.ADDED, key, after, None, False, source),
-    ]

@@ -9,13 +9,13 @@ from functools import partial
 from typing import Any
 
 from ..api.errors import KresilientError, LifecycleError, PoisonObject, StaleError, SyncError
-from ..api.objects import KubeObject
 from ..api.resources import Key, split_key
 from ..flow.door import Door
 from ..observe.events import HandlerFailed, Observers
 from .acknowledged import Deleted, Written
+from .announcements import Recipient
 from .bounded_reads import BoundedReads
-from .events import Event
+from .feed import Feed
 from .health import InformerHealth
 from .index import parse_indexes
 from .intake import Intake
@@ -24,7 +24,6 @@ from .options import InformerOptions
 from .reflector import Reflector
 from .scope import Scope
 from .store import Store
-from .subscription import Feed
 from .timing import Timing
 
 __all__ = ["SharedInformer", "Spawn", "health_of"]
@@ -208,6 +207,8 @@ class SharedInformer:
 
     def attach(self, feed: Feed) -> None:
         """Bring *feed* up to date and keep it so."""
+        for reflector in self.reflectors.values():
+            reflector.announcements.flush()  # what the tables have already
         self._feeds[feed] = None
         complete = self.synced
         listed = [store for store in self.stores if store.synced]
@@ -225,7 +226,7 @@ class SharedInformer:
             feed.begin(reflector.store.table.objects.values(), complete=complete)
         self._changed.set()
 
-    def recipients(self) -> list[Callable[[Event[KubeObject]], None]]:
+    def recipients(self) -> list[Recipient]:
         return [feed.push for feed in tuple(self._feeds)]  # a stream that is dropped leaves at any moment
 
     def moved(self, _reflector: Reflector) -> None:

@@ -11,137 +11,25 @@ from __future__ import annotations
 import asyncio
 import inspect
 import weakref
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, Generic, Self, TypeVar, cast
 
 from ..api.errors import ConfigError, KresilientError, LifecycleError, SyncError
 from ..api.objects import KubeObject
-from ..observe.events import BacklogMerging, HandlerFailed, Observers
-from .backlog import Backlog
-from .events import Event, EventType, Source
+from ..observe.events import HandlerFailed, Observers
+from .events import Event, EventType
+from .feed import Feed
+from .turns import turns_of
 
-__all__ = ["EventStream", "Feed", "Handlers", "Subscription"]
+__all__ = ["EventStream", "Handlers", "Subscription"]
 
 T = TypeVar("T")
-_SLICE = 0.005
-"""Seconds that handlers which never wait may keep the event loop before others get a turn."""
-
-
-class Feed:
-    """The two ends of a subscription: the informer writes without waiting, one consumer reads."""
-
-    def __init__(self, name: str, *, informer: str, max_backlog: int, observe: Observers) -> None:
-        if max_backlog < 1:
-            raise ConfigError(f"max_backlog must be at least 1, not {max_backlog}")
-        self.name = name
-        self.informer = informer
-        self._observe = observe
-        self._snapshots: deque[Iterator[KubeObject]] = deque()
-        self._complete = False
-        self._initial_out = 0
-        self._backlog: Backlog[KubeObject] = Backlog(max_backlog)
-        self._changed = asyncio.Event()
-        self._caught_up = asyncio.Event()
-        self._all_given = self._dropped = False
-        self.closed = False
-        self.error: KresilientError | None = None
-
-    # --- the informer's end ---
-
-    def begin(self, objects: Iterable[KubeObject], *, complete: bool) -> None:
-        """Bring the consumer up to date with *objects*; *complete* says that they are all there are."""
-        if not self.closed:
-            self._snapshots.append(iter(tuple(objects)))
-            self._complete = complete
-            self._changed.set()
-
-    def push(self, event: Event[KubeObject]) -> None:
-        """Add a change behind what is pending."""
-        if self.closed:
-            return
-        merging = self._backlog.merging
-        self._backlog.push(event)
-        if self._backlog.merging and not merging:
-            self._observe(BacklogMerging(self.informer, self.name, self._backlog.pending))
-        self._changed.set()
-
-    def close(self, error: KresilientError | None = None) -> None:
-        """Accept nothing more. What is pending can still be taken; then `take` returns None."""
-        self.closed = True
-        self.error = self.error or error
-        self._changed.set()
-
-    def drop(self) -> int:
-        """Forget all that is pending; returns the number of changes dropped."""
-        self._dropped = True
-        self._snapshots.clear()
-        return self._backlog.clear()
-
-    # --- the consumer's end ---
-
-    @property
-    def pending(self) -> int:
-        """Changes that wait to be taken, not counting those of the first snapshot."""
-        return self._backlog.pending
-
-    async def take(self) -> Event[KubeObject] | None:
-        """The next event, its key held until `done`; None once closed and empty.
-
-        Cancelled: nothing was taken.
-        """
-        while True:
-            if (event := self._next()) is not None:
-                return event
-            if self.closed:
-                self.end()
-                return None
-            self._changed.clear()
-            await self._changed.wait()
-
-    def done(self, event: Event[KubeObject]) -> Event[KubeObject] | None:
-        """*event* was handled. Returns the next one of its key where that one's turn has passed already."""
-        if event.initial:
-            self._initial_out -= 1
-            self._check_caught_up()
-        following = self._backlog.done(event.key)
-        if following is None:
-            self._changed.set()  # another consumer may have skipped this key
-        return following
-
-    async def caught_up(self) -> None:
-        """Wait until every initial event was handled. Raises `LifecycleError` where the feed ends before."""
-        self._check_caught_up()
-        await self._caught_up.wait()
-        if not self._all_given:
-            raise LifecycleError(
-                f"the handler {self.name} of {self.informer} was closed before it was given all there was"
-            )
-
-    def end(self) -> None:
-        """Nobody takes from here any more."""
-        self._caught_up.set()
-
-    def _next(self) -> Event[KubeObject] | None:
-        while self._snapshots:
-            obj = next(self._snapshots[0], None)
-            if obj is not None:
-                self._initial_out += 1
-                return self._backlog.take(Event(EventType.ADDED, obj.key, obj, None, True, Source.LIST))
-            self._snapshots.popleft()
-            self._check_caught_up()
-        return self._backlog.pop()
-
-    def _check_caught_up(self) -> None:
-        if self._complete and not self._snapshots and not self._initial_out and not self._dropped:
-            self._all_given = True
-            self._caught_up.set()
 
 
 class Handlers(Generic[T]):
     """The callbacks of one subscription; each may be plain or async, and any may be left out."""
 
-    __slots__ = ("_calls", "name")
+    __slots__ = ("_on_add", "_on_delete", "_on_event", "_on_update", "name")
 
     def __init__(
         self,
@@ -157,22 +45,35 @@ class Handlers(Generic[T]):
         for call in given:
             if not callable(call):
                 raise ConfigError(f"a handler must be callable, and {call!r} is not")
-        self._calls = (on_add, on_update, on_delete, on_event)
+        self._on_add, self._on_update, self._on_delete = on_add, on_update, on_delete
+        self._on_event = on_event
         self.name = getattr(given[0], "__qualname__", type(given[0]).__qualname__)
 
-    def __call__(self, event: Event[T]) -> Iterator[Awaitable[None] | None]:
-        """Call what concerns *event*, one after the other."""
-        on_add, on_update, on_delete, on_event = self._calls
+    def __call__(self, event: Event[T]) -> Awaitable[None] | None:
+        """Call what concerns *event*, one after the other.
+
+        Returns what is left to be awaited, as soon as one of them is async; None where all is done.
+        """
+        on_event = self._on_event
         if on_event is not None:
-            yield on_event(event)
-        if event.type is EventType.ADDED:
-            if on_add is not None:
-                yield on_add(event.object)
-        elif event.type is EventType.UPDATED:
-            if on_update is not None:
-                yield on_update(cast(T, event.old), event.object)
-        elif on_delete is not None:
-            yield on_delete(event.object)
+            result = on_event(event)
+            if result is not None and inspect.isawaitable(result):
+                return self._rest(result, event)
+        result = self._told_by_type(event)
+        return result if result is not None and inspect.isawaitable(result) else None
+
+    def _told_by_type(self, event: Event[T]) -> Awaitable[None] | None:
+        kind = event.type
+        if kind is EventType.UPDATED:
+            return None if self._on_update is None else self._on_update(cast(T, event.old), event.object)
+        call = self._on_add if kind is EventType.ADDED else self._on_delete
+        return None if call is None else call(event.object)
+
+    async def _rest(self, first: Awaitable[None], event: Event[T]) -> None:
+        await first
+        result = self._told_by_type(event)
+        if inspect.isawaitable(result):
+            await result
 
 
 class Subscription(Generic[T]):
@@ -183,24 +84,23 @@ class Subscription(Generic[T]):
         feed: Feed,
         handlers: Handlers[T],
         *,
-        convert: Callable[[Event[KubeObject]], Event[T]],
-        concurrency: int,
+        convert: Callable[[Event[KubeObject]], Event[T]] | None,
         observe: Observers,
         spawn: Callable[[Coroutine[Any, Any, None], str], asyncio.Task[None]],
         left: Callable[[Feed], None],
     ) -> None:
-        if concurrency < 1:
-            raise ConfigError(f"concurrency must be at least 1, not {concurrency}")
         self._feed = feed
-        self._handlers = handlers
+        self._handlers: Callable[[Any], Awaitable[None] | None] = handlers
+        self._name = handlers.name
         self._convert = convert
         self._observe = observe
         self._left = left
+        self._turns = turns_of(asyncio.get_running_loop())
         self.failures = 0
         """How often a handler raised."""
         self._workers = [
             spawn(self._work(), f"kresilient handler {feed.name} of {feed.informer}")
-            for _ in range(concurrency)
+            for _ in range(feed.consumers)
         ]
 
     @property
@@ -256,36 +156,56 @@ class Subscription(Generic[T]):
         await asyncio.wait(workers, timeout=timeout)
 
     async def _work(self) -> None:
+        feed, tell, turns = self._feed, self._tell, self._turns
         clock = asyncio.get_running_loop().time
-        turn = clock() + _SLICE
+        turns.busy += 1
         try:
-            while (event := await self._feed.take()) is not None:
-                following: Event[KubeObject] | None = event
-                while following is not None:
-                    await self._handle(following)
-                    following = self._feed.done(following)
-                    if clock() > turn:
+            await asyncio.sleep(0)  # who begins in the same turn of the loop is counted before anyone works
+            end = clock() + turns.share
+            while True:
+                event = feed.take()
+                if event is None:
+                    if feed.closed:
+                        return
+                    await feed.wait(turns)
+                    end = clock() + turns.share
+                    continue
+                while event is not None:
+                    rest = tell(event)
+                    if rest is not None:
+                        await self._finish(rest, event)
+                    event = feed.done(event)
+                    if clock() > end:
                         await asyncio.sleep(0)
-                        turn = clock() + _SLICE
+                        end = clock() + turns.share
         finally:
-            self._feed.end()
+            turns.busy -= 1
+            feed.end()
 
-    async def _handle(self, event: Event[KubeObject]) -> None:
+    def _tell(self, event: Event[KubeObject]) -> Awaitable[None] | None:
+        """Call the handlers; returns what is left to be awaited."""
         try:
-            for result in self._handlers(self._convert(event)):
-                if inspect.isawaitable(result):
-                    await result
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            self._failed(event, error)  # the handler's own doing: it must not end the subscription
-        except Exception as error:  # the user's code: reported, and the next event comes all the same
+            return self._handlers(event if self._convert is None else self._convert(event))
+        except (Exception, asyncio.CancelledError) as error:
             self._failed(event, error)
+            return None
+
+    async def _finish(self, rest: Awaitable[None], event: Event[KubeObject]) -> None:
+        self._turns.busy -= 1  # whoever waits takes nobody's time
+        try:
+            await rest
+        except (Exception, asyncio.CancelledError) as error:
+            self._failed(event, error)
+        finally:
+            self._turns.busy += 1
 
     def _failed(self, event: Event[KubeObject], error: BaseException) -> None:
+        """Report what the user's code raised: the next event comes all the same."""
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and (task is None or task.cancelling()):
+            raise error  # not the handler's own doing
         self.failures += 1
-        self._observe(HandlerFailed(self._feed.informer, self._handlers.name, event.key, error))
+        self._observe(HandlerFailed(self._feed.informer, self._name, event.key, error))
 
 
 class EventStream(Generic[T], AsyncIterator[Event[T]]):
@@ -299,13 +219,14 @@ class EventStream(Generic[T], AsyncIterator[Event[T]]):
         self,
         feed: Feed,
         *,
-        convert: Callable[[Event[KubeObject]], Event[T]],
+        convert: Callable[[Event[KubeObject]], Event[T]] | None,
         left: Callable[[Feed], None],
     ) -> None:
         self._feed = feed
         self._convert = convert
-        self._held: Event[KubeObject] | None = None
         self._reading = False
+        self._turns = turns_of(asyncio.get_running_loop())
+        self._end = 0.0
         self._close = weakref.finalize(self, _leave, feed, left)
         self._close.atexit = False
 
@@ -321,11 +242,13 @@ class EventStream(Generic[T], AsyncIterator[Event[T]]):
         if self._reading:
             raise LifecycleError("two tasks read one event stream: give each its own informer.events()")
         self._reading = True
+        clock = asyncio.get_running_loop().time
         try:
-            event = self._feed.done(self._held) if self._held is not None else None
-            self._held = None
-            if event is None:
-                event = await self._feed.take()
+            if clock() > self._end:
+                await asyncio.sleep(0)
+                self._end = clock() + self._turns.share
+            while (event := self._feed.take()) is None and not self._feed.closed:
+                await self._feed.wait()
         finally:
             self._reading = False
         if event is None:
@@ -333,8 +256,7 @@ class EventStream(Generic[T], AsyncIterator[Event[T]]):
                 # A fresh one: the feed's, once raised, would keep the frames that it passed, and so this.
                 raise KresilientError(str(error)) from error.__cause__
             raise StopAsyncIteration
-        self._held = event
-        return self._convert(event)
+        return cast("Event[T]", event) if self._convert is None else self._convert(event)
 
     async def aclose(self) -> None:
         """Stop; pending events are dropped. Idempotent."""

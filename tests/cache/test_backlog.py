@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kresilient.api.objects import KubeObject
-from kresilient.cache.backlog import Backlog, merge
+from kresilient.cache.backlog import Backlog, SerialBacklog, merge
 from kresilient.cache.events import Event, EventType, Source
 
 ADDED, UPDATED, DELETED = EventType
@@ -91,6 +91,22 @@ def test_a_key_that_is_out_is_handed_on_only_when_it_is_given_back() -> None:
     assert backlog.done("x") is None and backlog.done("y") is None
 
 
+def test_a_single_consumer_is_given_what_merges_above_the_bound_and_then_a_queue_again() -> None:
+    backlog: SerialBacklog[KubeObject] = SerialBacklog(2)
+    other = event(ADDED, obj("y", "c", 2))
+    backlog.extend([event(ADDED, A1), other])
+    assert (backlog.pending, backlog.merging) == (2, False)
+    backlog.extend([event(UPDATED, A2, A1), event(UPDATED, A3, A2)])
+    assert (backlog.pending, backlog.merging) == (2, True)
+    first = backlog.pop()
+    assert first is not None and (first.type, first.object) == (ADDED, A3)
+    assert backlog.pop() is other
+    assert (backlog.pop(), backlog.pending, backlog.merging) == (None, 0, False)
+    again = [event(UPDATED, A2, A1), event(UPDATED, A3, A2)]
+    backlog.extend(again)
+    assert [backlog.pop(), backlog.pop()] == again
+
+
 def test_churn_behind_a_stuck_handler_costs_no_memory() -> None:
     backlog: Backlog[KubeObject] = Backlog(1)
     backlog.push(event(ADDED, A1))
@@ -123,27 +139,36 @@ class World:
         return event(UPDATED, self.live[key], held)
 
 
+class Truth:
+    """What whoever handles all events has to come to."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, KubeObject] = {}
+
+    def handled(self, one: Event[KubeObject]) -> None:
+        if one.type is ADDED:
+            assert one.key not in self.seen
+            self.seen[one.key] = one.object
+        elif one.type is UPDATED:
+            assert one.old is self.seen[one.key] and one.old.uid == one.object.uid
+            self.seen[one.key] = one.object
+        else:
+            assert one.old is not None and one.old.uid == self.seen.pop(one.key).uid
+
+    def is_that_of(self, world: World) -> bool:
+        return {k: one.raw for k, one in self.seen.items()} == {k: one.raw for k, one in world.live.items()}
+
+
 @given(st.integers(), st.integers(1, 6), st.integers(1, 3))
 def test_however_slow_the_handlers_what_they_saw_adds_up_to_the_truth(
     seed: int, limit: int, workers: int
 ) -> None:
     rng = random.Random(seed)
-    world, backlog = World(rng), Backlog[KubeObject](limit)
-    seen: dict[str, KubeObject] = {}
+    world, backlog, truth = World(rng), Backlog[KubeObject](limit), Truth()
     out: dict[str, Event[KubeObject]] = {}
 
-    def handled(one: Event[KubeObject]) -> None:
-        if one.type is ADDED:
-            assert one.key not in seen
-            seen[one.key] = one.object
-        elif one.type is UPDATED:
-            assert one.old is seen[one.key] and one.old.uid == one.object.uid
-            seen[one.key] = one.object
-        else:
-            assert one.old is not None and one.old.uid == seen.pop(one.key).uid
-
     def finish(key: str) -> None:
-        handled(out.pop(key))
+        truth.handled(out.pop(key))
         following = backlog.done(key)
         if following is not None:
             assert key not in out
@@ -163,4 +188,24 @@ def test_however_slow_the_handlers_what_they_saw_adds_up_to_the_truth(
             finish(key)
         if (taken := backlog.pop()) is not None:
             out[taken.key] = taken
-    assert {key: one.raw for key, one in seen.items()} == {key: one.raw for key, one in world.live.items()}
+    assert truth.is_that_of(world)
+
+
+@given(st.integers(), st.integers(1, 6), st.floats(0.2, 0.8))
+def test_what_a_single_consumer_saw_adds_up_to_the_truth(seed: int, limit: int, haste: float) -> None:
+    rng = random.Random(seed)
+    world, backlog, truth = World(rng), SerialBacklog[KubeObject](limit), Truth()
+    for _ in range(200):
+        if rng.random() < haste:
+            before, merging = backlog.pending, backlog.merging
+            changes = [world.change() for _ in range(rng.randint(1, 3))]
+            backlog.extend(changes)
+            assert backlog.pending <= limit + 2 * 4
+            if before + len(changes) <= limit and not merging:
+                assert backlog.pending == before + len(changes), "nothing merges below the bound"
+        elif (taken := backlog.pop()) is not None:
+            truth.handled(taken)
+    while (taken := backlog.pop()) is not None:
+        truth.handled(taken)
+    assert truth.is_that_of(world)
+    assert backlog.pending == 0 and not backlog.merging

@@ -7,6 +7,7 @@ import gc
 import time
 import weakref
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from kresilient.api.errors import ConfigError, LifecycleError, SyncError
 from kresilient.api.objects import KubeObject
 from kresilient.cache.events import Event, EventType, Source
 from kresilient.cache.informer import Informer
+from kresilient.cache.turns import turns_of
 from kresilient.observe.events import BacklogMerging, HandlerFailed
 
 from .world import World, pod
@@ -299,7 +301,10 @@ async def test_a_handler_that_raises_is_reported_and_told_of_the_next_event(
     assert world.client.health.crashes == ()
 
 
-async def test_a_cancellation_of_the_handlers_own_does_not_end_its_subscription(world: World) -> None:
+@pytest.mark.parametrize("waits", [True, False])
+async def test_a_cancellation_of_the_handlers_own_does_not_end_its_subscription(
+    world: World, waits: bool
+) -> None:
     async with world.client.informer("v1/pods") as pods:
         await pods.synced(30)
         seen: list[str] = []
@@ -311,7 +316,14 @@ async def test_a_cancellation_of_the_handlers_own_does_not_end_its_subscription(
                 inner.cancel()
                 await inner
 
-        subscription = pods.add_handler(on_add=handle)
+        def plain(obj: KubeObject) -> None:
+            seen.append(obj.name)
+            if obj.name == "bad":
+                cancelled = asyncio.get_running_loop().create_future()
+                cancelled.cancel()
+                cancelled.result()
+
+        subscription = pods.add_handler(on_add=handle if waits else plain)
         for name in ("bad", "b"):
             world.server.create("v1/pods", pod(name))
         await world.until(lambda: seen == ["bad", "b"], 5)
@@ -358,6 +370,90 @@ async def test_handlers_that_never_wait_let_others_have_their_turn() -> None:
     # 60 ms of handling at least, in slices of 5: others had some ten turns.
     assert len(seen) == 60
     assert len(set(seen)) >= 6
+
+
+@pytest.mark.looptime(False)
+async def test_handlers_that_never_wait_share_one_turn_however_many_they_are() -> None:
+    world, turn, over = World(), 0, False
+    calls: Counter[int] = Counter()
+
+    async def count() -> None:
+        nonlocal turn
+        while not over:
+            turn += 1
+            await asyncio.sleep(0)
+
+    def busy(_: KubeObject) -> None:
+        calls[turn] += 1
+        time.sleep(0.001)  # more than the share of one of ten
+
+    async with world.server, world.client, world.client.informer("v1/pods") as pods:
+        await pods.synced(30)
+        subscriptions = [pods.add_handler(on_add=busy) for _ in range(10)]
+        counting = asyncio.create_task(count())
+        for number in range(6):
+            world.server.create("v1/pods", pod(f"p{number}"))
+        await world.until(lambda: calls.total() == 60, step=0)
+        over = True
+        await counting
+        for subscription in subscriptions:
+            await subscription.close()
+    assert max(calls.values()) <= 10
+
+
+async def test_who_waits_in_a_handler_takes_nobodys_time(world: World) -> None:
+    turns = turns_of(asyncio.get_running_loop())
+    async with world.client.informer("v1/pods") as pods:
+        await pods.synced(30)
+        slow, seen = Slow(10.0), list[int]()
+        pods.add_handler(on_event=slow, concurrency=3)
+        pods.add_handler(on_add=lambda _: seen.append(turns.busy))
+        await asyncio.sleep(1)
+        assert turns.busy == 0
+        for name in "abcde":
+            world.server.create("v1/pods", pod(name))
+            await asyncio.sleep(1)
+        assert seen == [1] * 5 and slow.most == 3
+    assert turns.busy == 0
+
+
+async def test_a_burst_of_events_is_told_in_runs_between_which_others_have_their_turn(world: World) -> None:
+    async with world.client.informer("v1/pods") as pods:
+        await pods.synced(30)
+        seen: list[str] = []
+        pods.add_handler(on_add=lambda obj: seen.append(obj.name), max_backlog=250)
+        names = [f"p{number:04}" for number in range(1000)]
+        for name in names:
+            world.server.create("v1/pods", pod(name))
+        there: list[int] = []
+        while len(seen) < len(names):
+            await asyncio.sleep(0)
+            there.append(len(pods))
+        assert seen == names and world.reported(BacklogMerging) == []
+        assert max(later - earlier for earlier, later in pairwise(there)) <= 200
+
+
+async def test_a_handler_that_comes_within_a_run_of_events_is_told_of_each_object_once(world: World) -> None:
+    told: dict[str, list[tuple[str, bool]]] = {"first": [], "late": []}
+
+    def handler(name: str) -> None:
+        pods.add_handler(on_event=lambda event: told[name].append((event.object.name, event.initial)))
+
+    def transform(obj: KubeObject) -> KubeObject:
+        if obj.name == "b":
+            handler("late")
+        return obj
+
+    async with world.client.informer("v1/pods", transform=transform) as pods:
+        await pods.synced(30)
+        handler("first")
+        for name in "abc":
+            world.server.create("v1/pods", pod(name))
+        await world.until(lambda: len(told["first"]) == 3)
+    assert told == {
+        "first": [("a", False), ("b", False), ("c", False)],
+        "late": [("a", True), ("b", False), ("c", False)],
+    }
 
 
 async def test_a_handler_that_reads_the_cache_sees_at_least_what_it_was_told_of(world: World) -> None:
