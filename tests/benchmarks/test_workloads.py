@@ -1,0 +1,45 @@
+"""Each workload, run with small numbers: it works, and yields its rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks import events, limiter, write_through
+from benchmarks.process import BenchmarkFailed, Server
+from benchmarks.report import Options, Report
+
+SMALL = Options(quick=True, rounds=1)
+
+
+def claims(report: Report) -> list[str]:
+    assert all(row.value > 0 for row in report.rows)
+    return [row.claim for row in report.rows]
+
+
+def test_events() -> None:
+    assert claims(events.run(SMALL)) == [
+        "CPU of an event to 1 handler, in that of the floor",
+        "CPU of an event to 10 handlers, in that of the floor",
+    ]
+
+
+def test_limiter() -> None:
+    assert claims(limiter.run(SMALL)) == ["an uncontended pass, in those of aiolimiter alone"]
+
+
+def test_write_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(write_through, "_WRITES", 20)
+    report = write_through.run(Options(quick=True, rounds=1, pods=600))
+    kinds = ("patch", "create", "delete")
+    assert claims(report) == [
+        *(f"a {kind} shown by 600 objects, in one shown by 300" for kind in kinds),
+        *(f"a {kind} shown, as a share of its own request" for kind in kinds),
+    ]
+
+
+def test_events_that_cannot_come_are_no_measurement() -> None:
+    with (
+        Server("-m", "benchmarks.prepared_server", "3", "5", patience=60) as server,
+        pytest.raises(BenchmarkFailed, match="6 events cannot be sent: 5 events were prepared"),
+    ):
+        events._side(server, "kresilient", 6)
