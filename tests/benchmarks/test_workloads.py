@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import events, limiter, write_through
+from benchmarks import events, limiter, reads, write_through
 from benchmarks.process import BenchmarkFailed, Server
 from benchmarks.report import Options, Report
 
@@ -20,6 +20,14 @@ def test_events() -> None:
     assert claims(events.run(SMALL)) == [
         "CPU of an event to 1 handler, in that of the floor",
         "CPU of an event to 10 handlers, in that of the floor",
+    ]
+
+
+def test_reads() -> None:
+    assert claims(reads.run(Options(quick=True, rounds=1, pods=600))) == [
+        "get by key, of 600, in dict look-ups",
+        "by index 30 of 600, in 30 of 300",
+        "by index 60 of 600, in 30 of them",
     ]
 
 
