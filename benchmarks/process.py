@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-__all__ = ["BenchmarkFailed", "Clock", "Server", "end_with_stdin", "measured", "peak_rss_mb"]
+__all__ = ["BenchmarkFailed", "Clock", "Server", "end_with_stdin", "measured", "peak_rss_mb", "rss_mb"]
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _LISTENING: Final = "listening on "
@@ -160,6 +160,11 @@ def peak_rss_mb() -> float:
         return found
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
+
+
+def rss_mb() -> float:
+    """The memory that this process holds, in MB (10⁶ bytes); 0 where there is no /proc."""
+    return _memory_mb("/proc/self/status", "VmRSS:")
 
 
 def _memory_mb(path: str, field: str) -> float:

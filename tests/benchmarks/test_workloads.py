@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import events, limiter, reads, write_through
+from benchmarks import agent, events, limiter, reads, write_through
 from benchmarks.process import BenchmarkFailed, Server
 from benchmarks.report import Options, Report
 
@@ -29,6 +29,24 @@ def test_reads() -> None:
         "by index 30 of 600, in 30 of 300",
         "by index 60 of 600, in 30 of them",
     ]
+
+
+def test_agent() -> None:
+    report = agent.run(SMALL)
+    assert claims(report) == [
+        "an agent at rest, RSS",
+        "import all that an agent loads, above import aiohttp: memory",
+        "import all that an agent loads, above import aiohttp: CPU time",
+    ]
+    assert report.median("rss_mb", what="agent") <= report.median("peak_mb", what="agent")
+
+
+def test_an_agent_that_does_not_hold_its_pods_is_no_measurement(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(agent, "node_name", lambda number: f"node-of-another-cluster-{number}")
+    with pytest.raises(BenchmarkFailed, match="does not hold the 30 pods of node-of-another-cluster-1"):
+        agent.run(SMALL)
 
 
 def test_limiter() -> None:
