@@ -9,7 +9,7 @@ from .report import Options, Report
 
 __all__ = ["ASIDE", "WHOLE", "load"]
 
-WHOLE: Final = ("sync", "events", "reads", "agent", "limiter", "write_through")
+WHOLE: Final = ("sync", "events", "reads", "agent", "informers", "limiter", "write_through")
 """What a run without names does, in this order."""
 
 ASIDE: Final = ("scale",)

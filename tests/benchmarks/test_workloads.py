@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import agent, events, limiter, reads, write_through
+from benchmarks import agent, events, informers, limiter, reads, write_through
 from benchmarks.process import BenchmarkFailed, Server
 from benchmarks.report import Options, Report
 
@@ -47,6 +47,16 @@ def test_an_agent_that_does_not_hold_its_pods_is_no_measurement(
     monkeypatch.setattr(agent, "node_name", lambda number: f"node-of-another-cluster-{number}")
     with pytest.raises(BenchmarkFailed, match="does not hold the 30 pods of node-of-another-cluster-1"):
         agent.run(SMALL)
+
+
+def test_informers() -> None:
+    report = informers.run(SMALL)
+    assert claims(report) == [
+        "requests until a node's informer is synced",
+        "requests for each of equal informers",
+        "memory of an informer, in the bytes of its pods",
+    ]
+    assert [row.value for row in report.rows[:2]] == [1, 1 / 20]
 
 
 def test_limiter() -> None:
