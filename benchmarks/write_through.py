@@ -132,7 +132,7 @@ class _Side:
     def __init__(self, client: Client, informer: Informer[KubeObject]) -> None:
         self._client = client
         self._informer = informer
-        self._through = WriteThrough(client.caches, observe=client.observers)
+        self._through = WriteThrough(client.caches, wrote=lambda *_: None, observe=client.observers)
         keys = informer.keys()  # which are kept in order from now on
         self._keys = [keys[number * len(keys) // _WRITES] for number in range(_WRITES)]
         self._numbers = count()

@@ -145,7 +145,10 @@ class Client:
         )
         self._object_reads = ObjectReads(self._informers.of, self._opened, self._spawn)
         self._write_through = WriteThrough(
-            self._informers.near, mode=read_after_write, observe=self.observers
+            self._informers.near,
+            wrote=self._informers.wrote,
+            mode=read_after_write,
+            observe=self.observers,
         )
         self._tasks: set[asyncio.Task[None]] = set()
         self._crashes: deque[str] = deque(maxlen=20)

@@ -13,6 +13,7 @@ from .api.views import View
 from .cache.informer import Informer
 from .cache.neighbours import joined, left, neighbours
 from .cache.options import InformerOptions
+from .cache.own_versions import OwnVersions
 from .cache.shared import SharedInformer, Spawn
 from .cache.timing import Timing
 from .flow.door import Door
@@ -54,6 +55,7 @@ class Informers:
         self._spawn = spawn
         self._timing = timing
         self._shared: dict[InformerOptions, SharedInformer] = {}
+        self._own_versions = OwnVersions()
         self.handles: set[Informer[Any]] = set()
         """Those that were started and not closed."""
 
@@ -69,6 +71,11 @@ class Informers:
         if not self._shares:
             return self.of(resource)
         return tuple(one for one in neighbours(self._route()) if one.options.resource == resource)
+
+    def wrote(self, resource: Resource, version: str) -> None:
+        """A write of *resource* was acknowledged at *version*, `""` where that is not known: a cache to come
+        shows it with its first list."""
+        self._own_versions.wrote(resource, version)
 
     def handle(
         self,
@@ -117,6 +124,7 @@ class Informers:
                 spawn=self._spawn,
                 timing=self._timing,
                 serve_stale_for=self._serve_stale_for,
+                own=self._own_versions.of(options.resource),
             )
             self._shared[options] = shared
             if self._shares:

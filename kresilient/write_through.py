@@ -52,6 +52,8 @@ class WriteThrough:
 
     Args:
         caches: those of a resource that are there now.
+        wrote: told of each write, with the version at which it is to be seen, `""` where that is not known:
+            for caches to come.
         mode: `overlay` shows the answer itself, at once; `wait` waits until the watches have brought the
             write, and shows the answer only where they have not after `PATIENCE` seconds.
         observe: hears `WriteNotSeen`.
@@ -63,12 +65,14 @@ class WriteThrough:
         self,
         caches: Callable[[Resource], Iterable[SharedInformer]],
         *,
+        wrote: Callable[[Resource, str], None],
         mode: ReadAfterWrite = "overlay",
         observe: Observers,
     ) -> None:
         if mode not in get_args(ReadAfterWrite):
             raise ConfigError(f"read_after_write is one of {get_args(ReadAfterWrite)}, not {mode!r}")
         self._caches = caches
+        self._wrote = wrote
         self._mode = mode
         self._observe = observe
 
@@ -110,6 +114,8 @@ class WriteThrough:
         done = acknowledged(where, verb, key, body)
         if done is None:
             return
+        # The version of what was deleted may be one at which it was still there.
+        self._wrote(where.parent, done.version if isinstance(done, Written) else "")
         since = {stood.reflector: stood for stood in before}
         waiting = []
         for cache in self._caches(where.parent):

@@ -38,6 +38,7 @@ from .health import ReflectorHealth
 from .intake import Intake
 from .listwatch import ListResult, ListWatch, signal_of, signal_of_status
 from .overlay import Change, Overlay
+from .own_versions import OwnVersion
 from .progress import Progress
 from .states import (
     Action,
@@ -85,6 +86,8 @@ _ENDED: Final = str(2**64)
 _RUN: Final = 200
 """Frames applied before those who are told of them, and everybody else, get a turn."""
 
+_NOTHING: Final = OwnVersion()
+
 _SLICE: Final = 1000
 """Differences computed or delivered before the event loop gets a turn."""
 
@@ -109,6 +112,7 @@ class Reflector:
         name: for events and messages: the resource, its namespace and selectors.
         store: what it writes; nobody else may.
         random: uniform in [0, 1).
+        own: the own writes that its first list has to show.
         streaming: whether to ask for streaming lists at all.
     """
 
@@ -124,6 +128,7 @@ class Reflector:
         random: Callable[[], float],
         timing: Timing | None = None,
         streaming: bool = True,
+        own: OwnVersion = _NOTHING,
     ) -> None:
         self.name = name
         self.store = store
@@ -155,7 +160,8 @@ class Reflector:
         self._stalled = False  # nothing was heard since the last watch ended in silence
         self._expired_at: float | None = None
         self._relist_at: float | None = None
-        self._missed = False  # own writes, which the server's cache may lack
+        self._since = own.version if own.told else ""
+        self._missed = not own.told  # own writes, which the server's cache may lack
         self._relist_next = False  # the relist comes before the stall limit
         self._spread_at: float | None = None  # when an outage's spread last let it go
         self._probes = False  # it is this one's turn to find out whether the server is back
@@ -177,7 +183,8 @@ class Reflector:
 
     async def run(self) -> None:
         """Follow the server until cancelled. Cancelled: every connection is closed; the store stays."""
-        self._state = first_state(self._may_stream(), jitter=self._timing.start_jitter > 0)
+        jitter = self._timing.start_jitter > 0
+        self._state = first_state(self._may_stream(), jitter=jitter, since=self._since)
         if isinstance(self._state, Waiting):
             self._delay = self._seconds(self._state)
         try:
@@ -326,12 +333,12 @@ class Reflector:
 
     async def _list(self, listing: Listing) -> Signal:
         if self._missed and listing.strategy is Strategy.CACHE:
-            return OlderList("the server's cache may lack what was written while it refused", "")
+            return OlderList("the server's cache may lack what was written before", "")
         table, self._fresh = self.store.new_table(), None
         self._result, self._list_started = ListResult(), self._clock()
         self._overlay.begin_list(consistent=listing.most_recent)
         # A cached list may well lack what was written before it was asked for; the most recent one cannot.
-        seen = self._overlay.seen if listing.most_recent else self.store.version
+        seen = self._overlay.seen if listing.most_recent else listing.version
         if listing.strategy is Strategy.STREAM:
             failed = await self._read_streaming_list(listing, table)
             if failed is not None:

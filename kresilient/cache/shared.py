@@ -21,6 +21,7 @@ from .index import parse_indexes
 from .intake import Intake
 from .listwatch import ListWatch
 from .options import InformerOptions
+from .own_versions import OwnVersion
 from .reflector import Reflector
 from .scope import Scope
 from .store import Store
@@ -45,6 +46,7 @@ class SharedInformer:
         spawn: Spawn,
         timing: Timing | None = None,
         serve_stale_for: float | None = None,
+        own: OwnVersion | None = None,
     ) -> None:
         self.options = options
         self.serve_stale_for = serve_stale_for
@@ -89,6 +91,7 @@ class SharedInformer:
                 random=random,
                 timing=timing,
                 streaming=options.streaming,
+                own=own or OwnVersion(),
             )
             self.bounded[namespace] = BoundedReads(
                 name,

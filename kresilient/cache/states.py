@@ -312,9 +312,9 @@ def first_listing(streaming: bool) -> Listing:
     return Listing(Strategy.STREAM) if streaming else Listing(Strategy.CACHE)
 
 
-def first_state(streaming: bool, *, jitter: bool) -> Listing | Waiting:
-    """How a reflector begins: with its first list, after a jitter where one is set."""
-    listing = first_listing(streaming)
+def first_state(streaming: bool, *, jitter: bool, since: str = "") -> Listing | Waiting:
+    """How a reflector begins: with a list, not older than *since*, after a jitter where one is set."""
+    listing = relist(since, streaming)
     return Waiting(Pause.START, listing) if jitter else listing
 
 

@@ -813,3 +813,38 @@ async def test_an_informer_that_is_refused_keeps_nothing_of_what_is_written(worl
         shared = informer._shared
         assert shared is not None
         assert shared.reflectors[None]._overlay.pending == 0
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+async def test_an_informer_that_starts_after_a_write_shows_it_though_the_server_lags(
+    world: World, streaming: bool
+) -> None:
+    world.server.create(PODS, pod("b"))
+    with_lag = world.server.faults.on(["list", "watch"], PODS).times(2).lag()
+    await world.client.create(PODS, pod("a"))
+    async with world.client.informer(PODS, streaming=streaming) as informer:
+        await informer.synced()
+        assert A in informer
+    assert with_lag.hits, "it was the lagging server that was asked first"
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+async def test_an_informer_that_starts_after_a_delete_does_not_show_what_was_deleted(
+    world: World, streaming: bool
+) -> None:
+    maps = "v1/configmaps"
+    world.server.create(maps, {"metadata": {"name": "a", "namespace": "default"}})
+    world.server.faults.on(["list", "watch"], maps).times(1).lag()
+    await world.client.delete(maps, A)
+    async with world.client.informer(maps, streaming=streaming) as informer:
+        await informer.synced()
+        assert A not in informer
+
+
+async def test_what_an_informer_that_starts_has_to_show_is_asked_of_the_servers_cache(world: World) -> None:
+    written = await world.client.create(PODS, pod("a"))
+    async with world.client.informer(PODS, streaming=False) as informer:
+        await informer.synced()
+    (listed,) = [call for call in world.server.requests if call.verb == "list"]
+    assert listed.query["resourceVersion"] == written.resource_version
+    assert listed.query["resourceVersionMatch"] == "NotOlderThan"

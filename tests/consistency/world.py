@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Any
 
 from kresilient.api.errors import KresilientError
 from kresilient.api.objects import KubeObject
@@ -45,6 +46,9 @@ class World:
         loop = asyncio.get_running_loop()
         self.timeline = Timeline()
         self._restoring = False
+        self._told: list[
+            tuple[int, Track, int, dict[str, Any]]
+        ] = []  # the acknowledged writes, and their epochs
         state = ApiState(
             now=lambda: 1_700_000_000.0 + loop.time(),
             random=random.Random(7),
@@ -78,6 +82,9 @@ class World:
         informer = self.client.informer(scope.resource, **scope.options)
         await informer.start()
         reader = Reader(scope, informer, self.timeline, self.own)
+        for epoch, (resource, key), version, owed in self._told:
+            if epoch == self.timeline.now and resource == scope.plural:
+                reader.owes(key, version, **owed)
         self.readers.append(reader)
         return reader
 
@@ -145,11 +152,12 @@ class World:
         before = self.timeline.before(track, version)
         if before is not None and before.spoilt:
             return
+        owed = {"ended": ended, "gone": before.uid if before and answer is None else ""}
+        self._told.append((self.timeline.now, track, version, owed))
         for reader in self.readers:
             if reader.scope.plural == track[0]:
                 reader.notice_rewinds()
-                gone = before.uid if before and answer is None else ""
-                reader.owes(track[1], version, ended=ended, gone=gone)
+                reader.owes(track[1], version, **owed)
                 reader.check_key(track[1])
 
     # --- the others' writes ---
