@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from .errors import NotAKubernetesAnswer, PoisonObject, Status, WireError
-from .objects import Header, KubeObject, in_common
+from .objects import KubeObject
 from .resources import Key, join_key
 
 __all__ = [
@@ -155,6 +155,7 @@ class ListDecoder:
         self._open = False  # within the items
         self._separator = b""  # how one item ends and the next begins, as the first item shows it
         self._exact_from = _EXACT_FROM  # with fewer bytes, wait for a separator rather than count braces
+        self._shortest = 0  # where in an item to begin to look for its end, from those before it
         self._max = max_object_bytes
         self._kind = ""
         self._api_version = ""
@@ -221,25 +222,28 @@ class ListDecoder:
     def _take_items(self, *, last: bool = False) -> list[Item]:
         buffer, position = self._buffer, 0
         items: list[Item] = []
-        while True:
-            position = self._skip_separator(position)
-            if position >= len(buffer):
-                break
-            if buffer[position] == 0x5D:  # ]
-                self._open = False
-                self._head = (self._head or b"") + b"]"
-                position += 1
-                break
-            if buffer[position] != 0x7B:  # {
-                raise WireError(
-                    f"an item of the list does not begin with a brace: {bytes(buffer[position:][:40])!r}",
-                    brief="an item of the list does not begin with a brace",
-                )
-            found = self._next_item(position, last)
-            if found is None:
-                break
-            item, position = found
-            items.append(item)
+        with memoryview(buffer) as view:  # what is copied out of it is copied once
+            while True:
+                if not last:
+                    position = self._take_guessed(view, position, items)
+                position = self._skip_separator(position)
+                if position >= len(buffer):
+                    break
+                if buffer[position] == 0x5D:  # ]
+                    self._open = False
+                    self._head = (self._head or b"") + b"]"
+                    position += 1
+                    break
+                if buffer[position] != 0x7B:  # {
+                    raise WireError(
+                        f"an item of the list does not begin with a brace: {bytes(view[position:][:40])!r}",
+                        brief="an item of the list does not begin with a brace",
+                    )
+                end = self._end_of_item(position, last)
+                if end < 0:
+                    break
+                items.append(self._decoded(bytes(view[position:end])))
+                position = end
         del buffer[:position]
         return items
 
@@ -249,39 +253,51 @@ class ListDecoder:
             position += 1
         return position
 
-    def _next_item(self, start: int, last: bool) -> tuple[Item, int] | None:
-        """The item at *start* and the index behind it, or None where it is not all there.
+    def _take_guessed(self, view: memoryview, position: int, items: list[Item]) -> int:
+        """Take items from *position* on whose ends can be guessed; the index behind the last of them.
 
-        The cheap way guesses the end from how the first item began and lets decoding prove it: JSON that
-        decodes whole is the item and nothing else. Where the guess fails, braces are counted.
+        An end is guessed from how the first item began, and decoding proves it: JSON that decodes whole is
+        the item and nothing else. No item so far was shorter than `_shortest`, so it is looked for behind.
         """
-        buffer = self._buffer
-        if not self._separator and (first := _FIRST_FIELD.match(buffer, start)):
+        buffer, position = self._buffer, self._skip_separator(position)
+        if not self._separator:
+            if not (first := _FIRST_FIELD.match(buffer, position)):
+                return position
             self._separator = b"}," + first[0]
-        if self._separator and not last:
-            end = buffer.find(self._separator, start) + 1
-            if end > 0:
-                raw = bytes(buffer[start:end])
-                try:
-                    return KubeObject.decode(raw, kind=self._kind, api_version=self._api_version), end
-                except PoisonObject:
-                    pass  # a wrong guess, or poison: counting braces tells
-        pending = len(buffer) - start
+        separator, kind, api_version = self._separator, self._kind, self._api_version
+        while (end := buffer.find(separator, position + self._shortest) + 1) > 0:
+            try:
+                items.append(KubeObject.decode(bytes(view[position:end]), kind=kind, api_version=api_version))
+            except PoisonObject:
+                if not self._shortest:
+                    return position  # a wrong guess, or poison: counting braces tells
+                self._shortest = 0  # or a shorter item
+                continue
+            if not self._shortest:
+                self._shortest = (end - position) * 7 // 8
+            position = end + 1
+        return position
+
+    def _end_of_item(self, start: int, last: bool) -> int:
+        """The index behind the item at *start*, by counting braces; -1 where it is not all there."""
+        pending = len(self._buffer) - start
         if not last and pending < self._exact_from:
-            return None
-        end = _object_end(buffer, start)
+            return -1
+        end = _object_end(self._buffer, start)
         if end < 0:
             if pending > self._max:
                 raise WireError(f"an object of the list is larger than {self._max} bytes")
             self._exact_from = 2 * pending  # so that a huge object is not counted anew with every piece
-            return None
+            return -1
         self._exact_from = _EXACT_FROM
         self._separator = b""  # learn it anew from the next item
-        raw = bytes(buffer[start:end])
+        return end
+
+    def _decoded(self, raw: bytes) -> Item:
         try:
-            return KubeObject.decode(raw, kind=self._kind, api_version=self._api_version), end
+            return KubeObject.decode(raw, kind=self._kind, api_version=self._api_version)
         except PoisonObject as error:
-            return Poison.of(_key_of_poison(raw), error), end
+            return Poison.of(_key_of_poison(raw), error)
 
     def _decode_envelope(self, data: bytes) -> _Envelope:
         try:
@@ -334,11 +350,6 @@ class WatchError(msgspec.Struct, frozen=True):
 WatchFrame = WatchEvent | Bookmark | WatchError | Poison
 
 
-class _Frame(msgspec.Struct, gc=False, forbid_unknown_fields=True):
-    type: str
-    object: Header
-
-
 class _LooseFrame(msgspec.Struct, gc=False):
     type: str
     object: msgspec.Raw
@@ -353,14 +364,12 @@ class _BookmarkObject(msgspec.Struct, gc=False):
     metadata: _BookmarkMeta
 
 
-_frame_decoder: Final = msgspec.json.Decoder(_Frame)
 _loose_frame_decoder: Final = msgspec.json.Decoder(_LooseFrame)
 _bookmark_decoder: Final = msgspec.json.Decoder(_BookmarkObject)
 _status_decoder: Final = msgspec.json.Decoder(Status, strict=False)
-_PREFIX: Final = {
-    kind: (b'{"type":"%s","object":' % kind.encode(), len(b'{"type":"%s","object":' % kind.encode()))
-    for kind in ("ADDED", "MODIFIED", "DELETED")
-}
+_PREFIXES: Final = tuple(
+    (kind, b'{"type":"%s","object":' % kind.encode()) for kind in ("ADDED", "MODIFIED", "DELETED")
+)
 _INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
 
 
@@ -386,19 +395,23 @@ class WatchDecoder:
         frames before it have been yielded then. A frame whose object does not decode is a `Poison`.
         """
         self.bytes += len(chunk)
-        lines = chunk.split(b"\n")
-        if len(lines) == 1:
+        start, end = 0, chunk.find(b"\n")
+        if end < 0:
             self._keep(chunk)
             return
+        first = b""
         if self._parts:
-            self._parts.append(lines[0])
-            lines[0] = b"".join(self._parts)
+            first = b"".join((*self._parts, chunk[:end]))
             self._parts.clear()
             self._pending = 0
-        self._keep(lines.pop())
-        for line in lines:
-            if line and not line.isspace():
-                yield _decode_frame(line)
+            start = end + 1
+        self._keep(chunk[chunk.rfind(b"\n") + 1 :])
+        if first and not first.isspace():
+            yield _decode_frame(first, 0, len(first))
+        while (end := chunk.find(b"\n", start)) >= 0:  # a find is ten times as fast as a split
+            if end > start and (chunk[start] == 0x7B or not chunk[start:end].isspace()):
+                yield _decode_frame(chunk, start, end)
+            start = end + 1
 
     def _keep(self, part: bytes) -> None:
         if not part:
@@ -409,27 +422,19 @@ class WatchDecoder:
         self._parts.append(part)
 
 
-def _decode_frame(line: bytes) -> WatchFrame:
-    try:
-        frame = _frame_decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return _decode_odd_frame(line)
-    kind = frame.type
-    if (known := _PREFIX.get(kind)) is not None:
-        prefix, start = known
-        if not line.startswith(prefix) or not line.endswith(b"}}"):
-            return _decode_odd_frame(line)
-        header = frame.object
-        raw = line[start:-1]
-        if header.metadata.name:
-            if not raw.isascii():
-                try:
-                    raw.decode()
-                except UnicodeDecodeError:
-                    return _decode_odd_frame(line)
-            named, version = in_common(header.kind), in_common(header.api_version)
-            return WatchEvent(kind, KubeObject(raw, header.metadata, named, version))
-    return _decode_odd_frame(line)
+def _decode_frame(data: bytes, start: int, end: int) -> WatchFrame:
+    """The frame in *data* from *start* to *end*.
+
+    One that begins and ends as every event of a server of Go is what it should be if what stands between, cut
+    out as it is to be kept, is an object.
+    """
+    for kind, prefix in _PREFIXES:
+        if data.startswith(prefix, start, end) and data.endswith(b"}}", start, end):
+            try:
+                return WatchEvent(kind, KubeObject.decode(data[start + len(prefix) : end - 1]))
+            except PoisonObject:
+                break
+    return _decode_odd_frame(data[start:end])
 
 
 def _decode_odd_frame(line: bytes) -> WatchFrame:
@@ -442,7 +447,7 @@ def _decode_odd_frame(line: bytes) -> WatchFrame:
         return Poison(
             _key_of_poison(line),
             PoisonObject(f"a watch frame does not decode: {error}"),
-            deleted=line.startswith(_PREFIX["DELETED"][0]),
+            deleted=line.startswith(b'{"type":"DELETED"'),
         )
     raw = bytes(frame.object)
     try:

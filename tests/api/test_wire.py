@@ -134,6 +134,13 @@ def test_items_that_begin_differently_are_all_found() -> None:
     assert {"default/odd", "default/spaced"} <= set(keys(found))
 
 
+@given(st.lists(st.integers(0, 3000), min_size=1, max_size=30), st.lists(st.integers(0, 60_000), max_size=20))
+def test_items_of_any_sizes_are_all_found(sizes: list[int], cuts: list[int]) -> None:
+    items = [pod(f"p{number}", spec={"text": "x" * size}) for number, size in enumerate(sizes)]
+    found, _ = read(pod_list(*map(compact, items)), cuts)
+    assert [json.loads(item.raw) for item in found if isinstance(item, KubeObject)] == items
+
+
 @pytest.mark.parametrize(
     "poison",
     [
@@ -365,6 +372,21 @@ def test_a_line_that_is_no_frame_is_an_error_after_the_frames_before_it(junk: by
         for one in decoder.feed(frame("ADDED", TRICKY[0]) + junk + b"\n"):
             found.append(one)  # the generator raises in between
     assert len(found) == 1
+
+
+def test_an_event_holds_its_object_as_it_came_and_nothing_of_its_frame() -> None:
+    objects = [compact({"kind": "Pod", "apiVersion": "v1", **pod(name)}) for name in ("a", "b")]
+    found, _ = frames(b"".join(b'{"type":"ADDED","object":%s}\n' % obj for obj in objects))
+    assert [one.object.raw for one in found if isinstance(one, WatchEvent)] == objects
+
+
+@pytest.mark.parametrize(
+    "object_",
+    [b'{"metadata":{"name":"a"}},"object":{"metadata":{"name":"b"}}', b'{"metadata":{"name":"a"}}} {}'],
+)
+def test_a_frame_is_no_event_where_more_than_one_object_stands_in_it(object_: bytes) -> None:
+    found, _ = frames(b'{"type":"ADDED","object":%s}\n' % object_)
+    assert not any(isinstance(one, WatchEvent) and one.object.name == "a" for one in found)
 
 
 def test_a_stream_that_ends_within_a_frame_says_so() -> None:
