@@ -405,12 +405,13 @@ class Reflector:
     def _keep(self, item: Item, table: Table) -> None:
         """Put one item of a list into *table*; poison is set aside beside the last good state."""
         if isinstance(item, KubeObject):
+            key = item.key
             try:
                 kept = item if self._intake.idle else self._intake(item)
             except PoisonObject as error:
-                item = Poison.of(item.key, error)
+                item = Poison.of(key, error)
             else:
-                table.put(item.key, kept)
+                table.put(key, kept)
                 return
         if not item.key:
             table.nameless = True

@@ -50,18 +50,28 @@ class Table:
         self._failed = failed
 
     def put(self, key: Key, obj: KubeObject) -> None:
-        if key in self.objects:
-            self.objects[key] = obj
+        objects = self.objects
+        if key in objects:
+            objects[key] = obj
         else:
-            self._namespaces.setdefault(obj.meta.namespace, set()).add(key)
-            order = self._kept_order()
-            self.objects[key] = obj
-            if order is not None:
-                order.insert(bisect_left(order, key), key)
-            self._changed(order)
-        for name, index in self._indexes.items():
-            if (error := index.put(key, obj)) is not None:
-                self._failed(name, key, error)
+            namespace = obj.meta.namespace
+            if (keys := self._namespaces.get(namespace)) is None:
+                self._namespaces[namespace] = {key}
+            else:
+                keys.add(key)
+            if self._order is None:  # as while a list is read
+                objects[key] = obj
+                self._changes += 1
+            else:
+                order = self._kept_order()
+                objects[key] = obj
+                if order is not None:
+                    order.insert(bisect_left(order, key), key)
+                self._changed(order)
+        if self._indexes:
+            for name, index in self._indexes.items():
+                if (error := index.put(key, obj)) is not None:
+                    self._failed(name, key, error)
         if self.quarantined:
             self.quarantined.pop(key, None)
 
