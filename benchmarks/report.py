@@ -151,7 +151,9 @@ class Report:
             ]
             for case, samples in self._cases.values()
         ]
-        tables = [f"## {self.title}\n", *_aligned(head, body)]
+        tables = [f"## {self.title}"]
+        if body:
+            tables += ["", *_aligned(head, body)]
         if self.rows:
             tables += ["", *_aligned(("row", "value", "wanted", ""), [row.cells() for row in self.rows])]
         return "\n".join(tables)
