@@ -78,4 +78,4 @@ outage: $(STAMP)
 	@$(BIN)/python -m kresilient.cli simulate outage --nodes 2500 --seed 1 --json docs/outage.json --page docs/outage.md
 
 clean:
-	rm -rf $(VENV) $(OLDEST) demo-report.html demo.json
+	rm -rf $(VENV) $(OLDEST) .venv-peers demo-report.html demo.json

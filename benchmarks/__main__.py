@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from .peer_environment import versions_of_peers
 from .process import BenchmarkFailed
 from .report import Options, Report, machine, progress
 from .workloads import ASIDE, WHOLE, load
@@ -85,7 +86,7 @@ def _json(quick: bool, reports: dict[str, tuple[Report, float]], failed: dict[st
         "form": _FORM,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "quick": quick,
-        "machine": machine({}),
+        "machine": machine(versions_of_peers()),
         "benchmarks": {
             name: {**report.as_dict(), "seconds": round(seconds)}
             for name, (report, seconds) in reports.items()

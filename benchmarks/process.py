@@ -11,10 +11,21 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Any, Final, Self
 
-__all__ = ["BenchmarkFailed", "Clock", "Server", "end_with_stdin", "measured", "peak_rss_mb", "rss_mb"]
+__all__ = [
+    "BenchmarkFailed",
+    "Clock",
+    "Server",
+    "Span",
+    "end_with_stdin",
+    "forget_peak",
+    "measured",
+    "peak_rss_mb",
+    "rss_mb",
+]
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
 _LISTENING: Final = "listening on "
@@ -28,8 +39,8 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
 
-def measured(*arguments: str, timeout: float) -> dict[str, Any]:
-    """Run this Python with *arguments*, within *timeout* seconds; the JSON line that it prints.
+def measured(*arguments: str, timeout: float, python: str = sys.executable) -> dict[str, Any]:
+    """Run *python* (this one) with *arguments*, within *timeout* seconds; the JSON line that it prints.
 
     Raises `BenchmarkFailed` with what it said where it fails or takes longer; it is killed then.
     """
@@ -38,7 +49,7 @@ def measured(*arguments: str, timeout: float) -> dict[str, Any]:
     theirs, ours = os.pipe()
     try:
         process = subprocess.Popen(
-            [sys.executable, *arguments],
+            [python, *arguments],
             stdin=theirs,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -74,13 +85,22 @@ class Server:
         self._arguments = arguments
         self._patience = patience
         self._process: subprocess.Popen[str] | None = None
+        self._files: TemporaryDirectory[str] | None = None
         self.url = ""
+        self.ca = ""
+        """The file with the certificate of its authority, where it serves HTTPS."""
 
     @classmethod
-    def seeded(cls, pods: int) -> Self:
-        """The fake API server with *pods* seeded pods."""
-        options = ("--exit-with-stdin", "--port", "0", "--seed-pods", str(pods))
-        return cls("-m", "kresilient.cli", "fake-apiserver", *options, patience=30 + pods / 500)
+    def seeded(cls, pods: int, *, tls: bool = False) -> Self:
+        """The fake API server with *pods* seeded pods, over HTTP or HTTPS."""
+        options = ["--exit-with-stdin", "--port", "0", "--seed-pods", str(pods)]
+        files = TemporaryDirectory(prefix="kresilient-bench-") if tls else None
+        ca = f"{files.name}/ca.pem" if files else ""
+        if tls:
+            options += ["--tls", "--ca-out", ca]
+        server = cls("-m", "kresilient.cli", "fake-apiserver", *options, patience=30 + pods / 500)
+        server._files, server.ca = files, ca
+        return server
 
     @classmethod
     def bare(cls, size: int) -> Self:
@@ -125,6 +145,14 @@ class Server:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+        if self._files is not None:
+            self._files.cleanup()
+
+    def tell(self, line: str) -> None:
+        """Write a *line* to its stdin, for a server that reads what it is told."""
+        assert self._process is not None and self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
 
     def cpu_s(self) -> float:
         """Seconds of CPU that the server has used so far; 0 where there is no /proc."""
@@ -167,6 +195,14 @@ def rss_mb() -> float:
     return _memory_mb("/proc/self/status", "VmRSS:")
 
 
+def forget_peak() -> None:
+    """Let `peak_rss_mb` begin anew. Raises `BenchmarkFailed` where the system has no such thing."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5\n")
+    except OSError as error:
+        raise BenchmarkFailed(f"the peak of memory cannot be measured anew here: {error}") from error
+
+
 def _memory_mb(path: str, field: str) -> float:
     with suppress(OSError):
         for line in Path(path).read_text().splitlines():
@@ -183,3 +219,26 @@ class Clock:
 
     def read(self) -> tuple[float, float]:
         return time.perf_counter() - self._wall, time.process_time() - self._cpu
+
+
+class Span:
+    """What a side does, from an idle client on: its time, and the growth of its peak of memory."""
+
+    def __init__(self) -> None:
+        self.begun = time.monotonic()
+        self._idle = peak_rss_mb()
+        self._clock = Clock()
+
+    def end(self, *, objects: int, size: int = 0, **figures: float) -> None:
+        """It is done: print the JSON line. *objects* are held; *size* bytes of JSON were received."""
+        wall, cpu = self._clock.read()
+        found = {
+            "objects": objects,
+            "body_mb": size / 1e6,
+            "sync_s": wall,
+            "cpu_s": cpu,
+            "idle_mb": self._idle,
+            "grown_mb": peak_rss_mb() - self._idle,
+            **figures,
+        }
+        print(json.dumps(found))

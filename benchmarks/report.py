@@ -13,7 +13,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final, Self
 
-__all__ = ["Case", "Options", "Report", "Row", "machine", "progress"]
+from .process import BenchmarkFailed
+
+__all__ = ["Case", "Options", "Report", "Row", "machine", "progress", "ratios"]
 
 Case = Mapping[str, str | int]
 """What sets one line of a table apart from the others: `{"side": "kresilient", "pods": 30000}`."""
@@ -119,6 +121,10 @@ class Report:
         """The median of `samples`."""
         return median(self.samples(figure, **case))
 
+    def cases(self) -> list[Case]:
+        """All of them, in the order in which they were first added."""
+        return [case for case, _ in self._cases.values()]
+
     @property
     def met(self) -> bool:
         return all(row.met for row in self.rows)
@@ -172,6 +178,13 @@ def machine(others: Mapping[str, str]) -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": dict(sorted(versions.items())),
     }
+
+
+def ratios(values: Sequence[float], others: Sequence[float]) -> list[float]:
+    """Each of *values* in its other, round by round. Raises `BenchmarkFailed` where that is nothing."""
+    if min(others) <= 0:
+        raise BenchmarkFailed("a figure that others are measured by is nothing: too little was asked for")
+    return [value / other for value, other in zip(values, others, strict=True)]
 
 
 def progress(text: str) -> None:

@@ -1,69 +1,61 @@
-"""How long, and in how much memory, a client comes to hold every pod of a cluster.
+"""What a first sync costs the client in CPU time, beside what nobody who reads it in Python can go below.
 
-Three sides read the same pods from the same server over loopback HTTP, each in a process of its own, one
-after the other: kresilient's informer, kubernetes_asyncio's typed list, and the floor, which holds nothing.
+Over HTTP and over TLS, by a streaming list, by a list in one body, and by the same compressed. The floor is
+the sum of two: the same bytes read with aiohttp (and unpacked) and thrown away, and one pass in memory that
+splits them and decodes each header. A blocking socket, which reads the same, is there for comparison.
 """
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Final
 
-from .process import BenchmarkFailed, Server, measured
-from .report import Options, Report, Row, progress
+from .process import Server
+from .report import Options, Report, Row, progress, ratios
+from .sides.requests import FORMS
+from .sides.run import floor, informer
 
 __all__ = ["run"]
 
-KRESILIENT: Final = "kresilient"
-TYPED: Final = "kubernetes_asyncio"
-FLOOR: Final = "floor"
-
-_REPEATS: Final = 3
-"""How often the two quick sides run in each round, around one run of the slow one."""
+_WANTED: Final = {"HTTP": 1.5, "TLS": 1.3}
+_READS: Final = {
+    "stream": "a streaming list",
+    "list": "one list",
+    "gzip": "one compressed list",
+}
 
 
 def run(options: Options) -> Report:
-    """Run all sides alternately, round by round, on one server."""
-    pods, rounds = options.pods_of(30_000), options.rounds_of(1)
-    report = Report(f"sync: from nothing to {pods:,} pods in memory")
-    progress(f"seeding a server with {pods:,} pods")
-    with Server.seeded(pods) as server:
+    """Run all sides alternately, round by round, on a server of each transport."""
+    pods, rounds = options.pods_of(30_000), options.rounds_of(3)
+    report = Report(f"sync: client CPU of a first sync of {pods:,} pods, beside its floors")
+    progress(f"seeding two servers with {pods:,} pods each …")
+    with ExitStack() as stack:
+        servers = {name: stack.enter_context(Server.seeded(pods, tls=name == "TLS")) for name in _WANTED}
         for number in range(1, rounds + 1):
-            for side in (FLOOR, KRESILIENT, TYPED, *(FLOOR, KRESILIENT) * (_REPEATS - 1)):
-                sample = _run(side, server, pods)
-                report.add({"side": side}, sample)
-                progress(
-                    f"round {number}/{rounds}: {side:<18} {sample['sync_s']:8.2f} s"
-                    f" {sample['peak_mb']:8,.0f} MB"
-                )
-    report.rows = _rows(report)
+            for over, server in servers.items():
+                for form in FORMS:
+                    _round(report, server, pods, over, form)
+                progress(f"round {number} of {rounds}: {over} done")
+    for over, limit in _WANTED.items():
+        for form in FORMS:
+            claim = f"{over}, {_READS[form]}: client CPU, in that of both floors"
+            report.rows.append(Row.of(claim, _ratios(report, over, form), limit))
     return report
 
 
-def _run(side: str, server: Server, pods: int) -> dict[str, float]:
-    watch = ("kresilient.cli", "watch", "v1/pods", "-A", "--once", "--stats", "--server", server.url)
-    command = {
-        KRESILIENT: watch,
-        TYPED: ("benchmarks.typed_list", server.url),
-        FLOOR: ("benchmarks.floor", server.url),
-    }[side]
+def _round(report: Report, server: Server, pods: int, over: str, form: str) -> None:
+    kinds = ("aiohttp", "pass") if form == "gzip" else ("socket", "aiohttp", "pass")
+    for kind in kinds:
+        report.add({"side": kind, "over": over, "form": form}, floor(kind, server, pods, form=form))
     before = server.cpu_s()
-    sample = measured("-m", *command, timeout=60 + pods / 30)
-    if side != FLOOR and sample["objects"] != pods:
-        raise BenchmarkFailed(f"{side} came to hold {sample['objects']:,} pods, the server has {pods:,}")
-    return {
-        "sync_s": sample["sync_s"],
-        "cpu_s": sample["cpu_s"],
-        "server_cpu_s": server.cpu_s() - before,
-        "peak_mb": sample["peak_rss_mb"],
-        "body_mb": sample["bytes"] / 1e6,
-    }
+    figures = informer(server, pods, form=form)
+    figures["server_cpu_s"] = server.cpu_s() - before
+    report.add({"side": "kresilient", "over": over, "form": form}, figures)
 
 
-def _rows(report: Report) -> list[Row]:
-    ratio = report.median("sync_s", side=KRESILIENT) / report.median("sync_s", side=TYPED)
-    peak = max(report.samples("peak_mb", side=KRESILIENT))
-    size = report.median("body_mb", side=FLOOR)  # counted by another than the one that is judged
-    return [
-        Row("sync time, as a share of kubernetes_asyncio's typed list", ratio, 0.1),
-        Row("peak memory, against 60 MB + 1.6 × the bytes of the list", peak, 60 + 1.6 * size, "MB"),
-    ]
+def _ratios(report: Report, over: str, form: str) -> list[float]:
+    ours, read, split = (
+        report.samples("cpu_s", side=side, over=over, form=form) for side in ("kresilient", "aiohttp", "pass")
+    )
+    return ratios(ours, [a + b for a, b in zip(read, split, strict=True)])

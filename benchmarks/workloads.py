@@ -9,7 +9,19 @@ from .report import Options, Report
 
 __all__ = ["ASIDE", "WHOLE", "load"]
 
-WHOLE: Final = ("sync", "events", "reads", "agent", "informers", "limiter", "write_through")
+WHOLE: Final = (
+    "sync",
+    "peers",
+    "memory",
+    "relist",
+    "growth",
+    "events",
+    "reads",
+    "agent",
+    "informers",
+    "limiter",
+    "write_through",
+)
 """What a run without names does, in this order."""
 
 ASIDE: Final = ("scale",)

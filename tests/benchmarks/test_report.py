@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from benchmarks.report import Options, Report, Row
+from benchmarks.process import BenchmarkFailed
+from benchmarks.report import Options, Report, Row, ratios
 
 
 class TestRow:
@@ -99,3 +100,12 @@ class TestOptions:
     def test_are_what_was_asked_for_even_if_quick(self) -> None:
         asked = Options(quick=True, rounds=2, pods=60)
         assert (asked.pods_of(30_000), asked.rounds_of(5)) == (60, 2)
+
+
+def test_ratios_are_of_the_same_round() -> None:
+    assert ratios([3, 8], [2, 4]) == [1.5, 2]
+
+
+def test_there_is_no_ratio_to_nothing() -> None:
+    with pytest.raises(BenchmarkFailed, match="too little was asked for"):
+        ratios([3, 8], [2, 0])
