@@ -16,7 +16,7 @@ import msgspec
 
 from .errors import PoisonObject
 from .fields import FieldPath
-from .resources import Key, join_key
+from .resources import Key
 
 __all__ = ["KubeObject", "ObjectMeta"]
 
@@ -107,7 +107,8 @@ class KubeObject(msgspec.Struct, frozen=True, gc=False, eq=False, repr_omit_defa
     @property
     def key(self) -> Key:
         """`"namespace/name"`, or `"name"` at cluster scope."""
-        return join_key(self.meta.namespace, self.meta.name)
+        meta = self.meta  # `join_key`, without the call
+        return f"{meta.namespace}/{meta.name}" if meta.namespace else meta.name
 
     @property
     def name(self) -> str:

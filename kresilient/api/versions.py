@@ -16,8 +16,10 @@ def version_number(version: str) -> int | None:
 
 def is_newer(version: str, held: str) -> bool:
     """Whether *version* is above *held*; True too where they do not compare."""
-    one, other = version_number(version), version_number(held)
-    return one is None or other is None or one > other
+    if version.isdecimal() and held.isdecimal() and version.isascii() and held.isascii():
+        # Asked of every event: texts of one length compare as the numbers do, without making them.
+        return version > held if len(version) == len(held) else int(version) > int(held)
+    return True
 
 
 def is_older(version: str, held: str) -> bool:

@@ -63,7 +63,10 @@ class Announcements:
         """*key* held *before* and now holds *after*; *last* is the last state of what was deleted."""
         if self._relisted:
             self.tell_relisted(key)
-        self._events += events_of(key, before, after, source, last=last)
+        if before is not None and after is not None and before.meta.uid == after.meta.uid:
+            self._events.append(Event(EventType.UPDATED, key, after, before, False, source))
+        else:
+            self._events += events_of(key, before, after, source, last=last)
         if not self._held:
             self.flush()
 
@@ -77,7 +80,7 @@ class Announcements:
         """Tell of what a relist changed under *key*, unless that was done."""
         change = self._relisted.pop(key, None)
         if change is not None:
-            events = events_of(*change, Source.RELIST)
+            events = events_of(change.key, change.before, change.after, Source.RELIST)
             for push in self._listeners:
                 push(events)
 

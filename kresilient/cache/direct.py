@@ -65,7 +65,10 @@ async def nothing_until(listwatch: ListWatch, version: str, *, lifetime: float) 
     than two) has it soon: `nextBookmarkTime` in apiserver's `storage/cacher/cache_watcher.go`. Raises what
     the door raises.
     """
-    response = await listwatch.watch(version, lifetime=lifetime, stall=2 * lifetime, yielding=True)
+    patience = 2 * lifetime
+    response = await listwatch.watch(
+        version, lifetime=lifetime, answer_within=patience, stall=patience, yielding=True
+    )
     changed, decoder = version, WatchDecoder()
     async with response:
         async for chunk in response.chunks():

@@ -238,15 +238,16 @@ class ListWatch:
         version: str,
         *,
         lifetime: float,
-        stall: float,
+        answer_within: float,
+        stall: float | None = None,
         initial_events: ListResult | None = None,
         yielding: bool = False,
     ) -> Response:
         """Open a watch from *version*, to be ended by the server after *lifetime* seconds.
 
-        A server that does not even begin to answer within *stall* seconds is a lost connection. With
-        *initial_events* it is a streaming list, whose beginning is noted there, and has a place in `lists`
-        that the caller releases.
+        A server that does not begin to answer within *answer_within* seconds, or that is silent for *stall*
+        seconds later (None: whoever reads it sees to that), is a lost connection. With *initial_events* it is
+        a streaming list, whose beginning is noted there, and has a place in `lists` that the caller releases.
         *yielding*: see `Door.admit`. Raises what the door raises.
         """
         query = [
@@ -269,6 +270,7 @@ class ListWatch:
             streaming=True,
             timeout=None,
             stall=stall,
+            answer_within=answer_within,
         )
         if initial_events is None:
             return await self.door.open(request, yielding=yielding)

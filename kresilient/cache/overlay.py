@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
-from typing import Final, NamedTuple
+from typing import Final
 
+import msgspec
 from cachetools import LRUCache
 
 from ..api.objects import KubeObject
@@ -24,7 +25,7 @@ _UNCONFIRMED: Final = 4096
 """Deletes of unknown version, of objects that the base does not hold, that are remembered."""
 
 
-class Change(NamedTuple):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """What readers saw under a key, and what they see now."""
 
     key: Key
@@ -84,6 +85,11 @@ class Overlay:
         self._consistent = False  # the list that was asked for last
         self.touched: set[Key] | None = None
         """While somebody compares tables over several turns of the loop: the keys written meanwhile."""
+
+    @property
+    def settles(self) -> bool:
+        """Whether `advance` may have something to do."""
+        return bool(self._settling)
 
     @property
     def pending(self) -> int:

@@ -40,6 +40,7 @@ from .listwatch import ListResult, ListWatch, signal_of, signal_of_status
 from .overlay import Change, Overlay
 from .own_versions import OwnVersion
 from .progress import Progress
+from .silence import Silence
 from .states import (
     Action,
     Closed,
@@ -169,7 +170,8 @@ class Reflector:
         self._cause = ""  # the row that led to the list under way
         self._deleted: LRUCache[str, str] = LRUCache(4096)  # uid -> version of its delete
         self._stream: _Stream | None = None  # a streaming list that goes on as the watch
-        self._silence: asyncio.Timeout | None = None  # runs while a watch is read
+        self._silence: Silence | None = None  # runs while a watch is read
+        self._heard = 0.0  # when a watch brought something last, or was opened
         self._interrupt: Signal | None = None
         self._fresh: Table | None = None  # the list that was read and is not swapped in yet
         self._result = ListResult()
@@ -240,8 +242,8 @@ class Reflector:
         """An own write came back with a version below the cache's: look for proof when next watching."""
         if self._interrupt is None:
             self._interrupt = WriteBehind(reason)
-            if self._silence is not None and not self._silence.expired():
-                self._silence.reschedule(self._clock())
+            if self._silence is not None:
+                self._silence.look()
 
     # --- the two halves of the loop: do what the state says; take the signal it ends in ---
 
@@ -513,7 +515,7 @@ class Reflector:
         response = await self._listwatch.watch(
             version,
             lifetime=least + (most - least) * self._random(),
-            stall=self._stall + 5.0,
+            answer_within=self._stall + 5.0,
             initial_events=initial_events,
             yielding=self._yielding,
         )
@@ -535,7 +537,8 @@ class Reflector:
         # Opening may wait for admission, which is no silence of the server's.
         stream = self._stream or await self._open(version)
         self._recovered()  # the server took the watch; a quiet one may show no frame for long
-        clock, started, due = self._clock, self._clock(), self._overlay.seen
+        clock, due = self._clock, self._overlay.seen
+        started = self._heard = clock()
 
         def lived() -> bool:
             """Whether it brought something, or lasted: a blank line is neither."""
@@ -548,17 +551,17 @@ class Reflector:
             return WriteBehind(f"the watch never got to version {due} of an own write")
 
         try:
-            async with asyncio.timeout_at(self._deadline()) as silence:
-                self._silence = silence
+            async with Silence(self._silence_due) as self._silence:
                 if (ending := await self._receive_all(stream.rest)) is not None:
                     return ending
                 stream.rest = ()
                 async for chunk in stream.response.chunks():
-                    self.freshness.heard(clock())
+                    self._heard = now = clock()
+                    self.freshness.heard(now)
                     if not stream.heard:
                         stream.heard = True
                         self._stalled, self._stall = False, self._timing.stall
-                    silence.reschedule(self._deadline())
+                        self._silence.look()
                     if (ending := await self._receive_all(stream.decoder.feed(chunk))) is not None:
                         return ending
                 if not stream.heard and clock() - started >= self._timing.stall:
@@ -582,10 +585,11 @@ class Reflector:
             self.health.reason, self.health.denied = "", False
             self._sink.moved(self)
 
-    def _deadline(self) -> float:
+    def _silence_due(self) -> float:
+        """Loop time at which a watch is given up, if it stays silent until then."""
         if self._interrupt is not None:
             return self._clock()
-        stall = self._clock() + self._stall
+        stall = self._heard + self._stall
         self._relist_next = self._relist_at is not None and self._relist_at <= stall
         return self._relist_at if self._relist_at is not None and self._relist_next else stall
 
@@ -624,6 +628,7 @@ class Reflector:
                     return None
             finally:
                 announcements.release()
+                self._reached(self.store.version)
             await asyncio.sleep(0)
 
     def _receive(self, frame: WatchFrame) -> Signal | None:
@@ -657,14 +662,19 @@ class Reflector:
         if self._relist_at is None:
             self._relist_at = self._clock() + self._relist_pace.delay()
             if self._silence is not None:
-                self._silence.reschedule(self._deadline())
+                self._silence.look()
 
     def _advance(self, version: str) -> None:
-        self.store.version = reached = self.health.resource_version = later(version, self.store.version)
-        for change in self._overlay.advance(reached):
-            self._show(change, Source.WATCH)
-        self._progress.at(reached)
-        self.freshness.reached(reached)
+        self.store.version = reached = later(version, self.store.version)
+        if self._overlay.settles:
+            for change in self._overlay.advance(reached):
+                self._show(change, Source.WATCH)
+
+    def _reached(self, version: str) -> None:
+        """Whoever waits for *version* may go on."""
+        self.health.resource_version = version
+        self._progress.at(version)
+        self.freshness.reached(version)
 
     def _apply(self, event: WatchEvent) -> None:
         """Apply one event to the store and deliver it.
@@ -698,7 +708,7 @@ class Reflector:
         """Deliver *change*; *last* is the object of a DELETED event as it came."""
         if change is None:
             return
-        key, before, after = change
+        key, before, after = change.key, change.before, change.after
         if before is not None and after is not None and before.raw == after.raw:
             return
         if last is not None and after is None and before is not None and last.meta.uid == before.meta.uid:

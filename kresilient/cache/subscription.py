@@ -45,35 +45,37 @@ class Handlers(Generic[T]):
         for call in given:
             if not callable(call):
                 raise ConfigError(f"a handler must be callable, and {call!r} is not")
-        self._on_add, self._on_update, self._on_delete = on_add, on_update, on_delete
-        self._on_event = on_event
+        self._on_event, self._on_add, self._on_delete = on_event, on_add, on_delete
+        self._on_update: Callable[[Any, Any], Awaitable[None] | None] | None = on_update
         self.name = getattr(given[0], "__qualname__", type(given[0]).__qualname__)
 
-    def __call__(self, event: Event[T]) -> Awaitable[None] | None:
-        """Call what concerns *event*, one after the other.
+    @property
+    def tell(self) -> Callable[[Event[T]], Awaitable[None] | None]:
+        """Calls what concerns an event, one after the other.
 
-        Returns what is left to be awaited, as soon as one of them is async; None where all is done.
+        It returns what is left to be awaited, as soon as one of them is async; None where all is done.
         """
-        on_event = self._on_event
-        if on_event is not None:
-            result = on_event(event)
-            if result is not None and inspect.isawaitable(result):
-                return self._rest(result, event)
-        result = self._told_by_type(event)
-        return result if result is not None and inspect.isawaitable(result) else None
+        return self._by_type if self._on_event is None else self._all
 
-    def _told_by_type(self, event: Event[T]) -> Awaitable[None] | None:
-        kind = event.type
-        if kind is EventType.UPDATED:
-            return None if self._on_update is None else self._on_update(cast(T, event.old), event.object)
-        call = self._on_add if kind is EventType.ADDED else self._on_delete
-        return None if call is None else call(event.object)
+    def _all(self, event: Event[T]) -> Awaitable[None] | None:
+        assert self._on_event is not None
+        result = self._on_event(event)
+        if result is not None and inspect.isawaitable(result):
+            return self._rest(result, event)
+        return self._by_type(event)
 
     async def _rest(self, first: Awaitable[None], event: Event[T]) -> None:
         await first
-        result = self._told_by_type(event)
-        if inspect.isawaitable(result):
+        if (result := self._by_type(event)) is not None:
             await result
+
+    def _by_type(self, event: Event[T]) -> Awaitable[None] | None:
+        if event.type is EventType.UPDATED:
+            result = None if self._on_update is None else self._on_update(event.old, event.object)
+        else:
+            call = self._on_add if event.type is EventType.ADDED else self._on_delete
+            result = None if call is None else call(event.object)
+        return result if result is not None and inspect.isawaitable(result) else None
 
 
 class Subscription(Generic[T]):
@@ -90,7 +92,7 @@ class Subscription(Generic[T]):
         left: Callable[[Feed], None],
     ) -> None:
         self._feed = feed
-        self._handlers: Callable[[Any], Awaitable[None] | None] = handlers
+        self._tell: Callable[[Any], Awaitable[None] | None] = handlers.tell
         self._name = handlers.name
         self._convert = convert
         self._observe = observe
@@ -156,8 +158,9 @@ class Subscription(Generic[T]):
         await asyncio.wait(workers, timeout=timeout)
 
     async def _work(self) -> None:
-        feed, tell, turns = self._feed, self._tell, self._turns
+        feed, turns, tell, convert = self._feed, self._turns, self._tell, self._convert
         clock = asyncio.get_running_loop().time
+        several = feed.consumers > 1
         turns.busy += 1
         try:
             await asyncio.sleep(0)  # who begins in the same turn of the loop is counted before anyone works
@@ -171,24 +174,20 @@ class Subscription(Generic[T]):
                     end = clock() + turns.share
                     continue
                 while event is not None:
-                    rest = tell(event)
-                    if rest is not None:
-                        await self._finish(rest, event)
-                    event = feed.done(event)
+                    try:
+                        rest = tell(event if convert is None else convert(event))
+                    except (Exception, asyncio.CancelledError) as error:
+                        self._failed(event, error)
+                    else:
+                        if rest is not None:
+                            await self._finish(rest, event)
+                    event = feed.done(event) if several or event.initial else None
                     if clock() > end:
                         await asyncio.sleep(0)
                         end = clock() + turns.share
         finally:
             turns.busy -= 1
             feed.end()
-
-    def _tell(self, event: Event[KubeObject]) -> Awaitable[None] | None:
-        """Call the handlers; returns what is left to be awaited."""
-        try:
-            return self._handlers(event if self._convert is None else self._convert(event))
-        except (Exception, asyncio.CancelledError) as error:
-            self._failed(event, error)
-            return None
 
     async def _finish(self, rest: Awaitable[None], event: Event[KubeObject]) -> None:
         self._turns.busy -= 1  # whoever waits takes nobody's time

@@ -90,20 +90,26 @@ class HttpResponse:
                 return piece
 
     async def _receive(self) -> bytes:
-        timeout = f"no complete answer within {self._request.timeout or 0:g} s"
+        content, silence = self._raw.content, None
         try:
-            async with asyncio.timeout(self._request.stall) as silence:
-                piece = await self._raw.content.readany()
+            # What is there already takes no timer.
+            piece = content.read_nowait()
+            if not piece and self._request.stall is None:
+                piece = await content.readany()
+            elif not piece:
+                async with asyncio.timeout(self._request.stall) as silence:
+                    piece = await content.readany()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             closed = self._raw.closed
             self._drop()
-            if silence.expired():
+            if silence is not None and silence.expired():
                 raise ConnectionLost(
                     f"{self._request.what}: {self._config.server} was silent for {self._request.stall:g} s:"
                     " taken for dead"
                 ) from error
             if closed:
                 raise ConnectionLost(f"{self._request.what}: the response was closed here") from error
+            timeout = f"no complete answer within {self._request.timeout or 0:g} s"
             raise read_failed(error, self._request, self._config, timeout=timeout) from error
         if not piece:
             unfinished = self._gunzip is not None and self.wire_bytes > 0 and not self._gunzip.complete

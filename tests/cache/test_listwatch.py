@@ -205,9 +205,9 @@ async def test_the_newest_version_costs_a_list_of_one(world: World) -> None:
 async def test_a_watch_says_how_long_it_wants_to_live_and_from_where(world: World) -> None:
     version = str(world.server.state.version)
     asked = listwatch(world, label_selector="!x", namespace="default")
-    async with await asked.watch(version, lifetime=300.9, stall=10):
+    async with await asked.watch(version, lifetime=300.9, answer_within=10):
         pass
-    async with await asked.watch("", lifetime=0.2, stall=10, initial_events=ListResult()):
+    async with await asked.watch("", lifetime=0.2, answer_within=10, initial_events=ListResult()):
         pass
     common = {"watch": "true", "allowWatchBookmarks": "true", "labelSelector": "!x"}
     assert queries(world) == [

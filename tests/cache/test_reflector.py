@@ -452,6 +452,39 @@ async def test_two_silences_with_a_life_sign_between_them_are_no_suspicion(world
     assert "a second silence in a row" not in world.rows
 
 
+async def test_a_watch_that_speaks_after_harmless_silences_is_given_up_as_soon_as_any_other(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(bookmark_interval=1e9)
+    async with world.server, world.client, following(world) as (pods, _):
+        (reflector,) = pods._shared.reflectors.values()
+        usual = reflector._stall
+        await world.until(lambda: reflector._stall > usual and reflector._silence is not None, 3600)
+        world.server.create("v1/pods", pod("a"))
+        await world.until(lambda: "default/a" in pods)
+        spoke, silence = asyncio.get_running_loop().time(), "silence up to the stall limit"
+        before = sum(row.startswith(silence) for row in world.rows)
+        await world.until(lambda: sum(row.startswith(silence) for row in world.rows) > before, 600)
+        assert asyncio.get_running_loop().time() - spoke == pytest.approx(usual, abs=1)
+
+
+async def test_an_own_write_is_shown_until_the_watch_has_passed_its_version(world: World) -> None:
+    world.server.create("v1/pods", pod("a"))
+    async with following(world) as (pods, _):
+        (reflector,) = pods._shared.reflectors.values()
+        held = pods.get("default/a")
+        assert held is not None
+        version = str(int(pods.resource_version) + 1)
+        undone = held.to_dict()
+        undone["metadata"] |= {"resourceVersion": version, "labels": {"by": "us"}}
+        own = KubeObject.from_dict(undone)
+        reflector.wrote(own.key, own.uid, version, own)
+        assert pods.get("default/a") is own
+        world.server.create("v1/pods", pod("b"))
+        await world.until(lambda: "default/b" in pods)
+        assert pods.get("default/a") is held
+
+
 async def test_a_restored_etcd_shows_where_no_silence_was_suspicious_for_long(
     make_world: Callable[..., World],
 ) -> None:
@@ -486,7 +519,7 @@ async def test_an_own_write_in_the_very_turn_in_which_a_watch_is_given_up_is_loo
                 failed.append(error)
 
         loop = asyncio.get_running_loop()
-        loop.call_at(reflector._silence.when(), loop.call_soon, suspect)
+        loop.call_at(reflector._silence_due(), loop.call_soon, loop.call_soon, suspect)
         await world.until(
             lambda: (
                 "an own write was answered with a version below what was seen, or no watch gets to one"
