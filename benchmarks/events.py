@@ -6,12 +6,13 @@ a process too, one after the other, and its CPU time is what counts: others on t
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Final
 
 from .process import Server, measured
-from .report import Options, Report, Row, progress
+from .report import Case, Options, Report, Row, progress, ratios
 
-__all__ = ["run"]
+__all__ = ["prepared", "run", "side"]
 
 _PODS: Final = 1000
 _EVENTS: Final = 20_000
@@ -22,25 +23,37 @@ _FLOOR: Final = "read, framed, headers decoded"
 
 def run(options: Options) -> Report:
     """Send the events to every side in turn, round by round."""
-    rounds = options.rounds_of(5)
+    rounds = options.rounds_of(7)
     pods, events = (100, 2000) if options.quick else (_PODS, _EVENTS)
     report = Report(f"events: {events:,} modifications of {pods:,} pods, 7.7 KB each")
-    progress(f"a server prepares {events:,} events")
-    with Server("-m", "benchmarks.prepared_server", str(pods), str(events), patience=60) as server:
+    with prepared(pods, events) as server:
         for number in range(1, rounds + 1):
             progress(f"round {number}/{rounds}")
-            report.add({"side": _FLOOR}, _side(server, "headers", events))
+            report.add({"side": _FLOOR}, side(server, "events", events, "--as", "headers"))
             for handlers in _HANDLERS:
-                case = {"side": "kresilient", "handlers": handlers, "each reads": "nothing"}
-                report.add(case, _side(server, "kresilient", events, "--handlers", str(handlers)))
+                figures = side(server, "events", events, "--handlers", str(handlers))
+                report.add(_case(handlers), figures)
     floor = report.samples("cpu_us", side=_FLOOR)
     for handlers in _HANDLERS:
-        case = {"side": "kresilient", "handlers": handlers, "each reads": "nothing"}
-        ratios = [ours / its for ours, its in zip(report.samples("cpu_us", **case), floor, strict=True)]
+        ours = report.samples("cpu_us", **_case(handlers))
         claim = f"CPU of an event to {handlers} handler{'s' * (handlers > 1)}, in that of the floor"
-        report.rows.append(Row.of(claim, ratios, _LIMITS[handlers]))
+        report.rows.append(Row.of(claim, ratios(ours, floor), _LIMITS[handlers]))
     return report
 
 
-def _side(server: Server, side: str, events: int, *options: str) -> dict[str, Any]:
-    return measured("-m", "benchmarks.sides.events", side, server.url, str(events), *options, timeout=150)
+def _case(handlers: int) -> Case:
+    return {"side": "kresilient", "handlers": handlers}
+
+
+def prepared(pods: int, events: int) -> Server:
+    """A server of *events* modifications of *pods* pods."""
+    progress(f"a server prepares {events:,} events")
+    return Server("-m", "benchmarks.prepared_server", str(pods), str(events), patience=60)
+
+
+def side(
+    server: Server, module: str, events: int, *options: str, python: str = sys.executable
+) -> dict[str, Any]:
+    """What it takes a *module* of the sides to be sent so many *events*. Raises `BenchmarkFailed`."""
+    command = ("-m", f"benchmarks.sides.{module}", server.url, str(events), *options)
+    return measured(*command, timeout=150, python=python)

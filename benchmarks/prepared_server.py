@@ -2,8 +2,8 @@
 
 `python -m benchmarks.prepared_server PODS EVENTS` prints where it listens, and ends with its stdin. A watch
 begins as on a cluster (with a streaming list, where that is asked for). With `POST /go?events=N` every open
-watch is sent N modifications, as fast as it reads, in a chunk for each frame as kube-apiserver does; then it
-stays open.
+watch, once there is one, is sent N modifications, as fast as it reads, in a chunk for each frame as
+kube-apiserver does; then it stays open.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ _INITIAL_END: Final = (
     b'{"type":"BOOKMARK","object":{"kind":"Pod","apiVersion":"v1","metadata":{"resourceVersion":"%d",'
     b'"annotations":{"k8s.io/initial-events-end":"true"}}}}\n'
 )
+_RELEASE: Final = b'{"major":"1","minor":"36","gitVersion":"v1.36.0"}'
 _SENT_AT_ONCE: Final = 1 << 20
+_PATIENCE: Final = 10.0
 
 
 class Prepared:
@@ -78,7 +80,7 @@ def serve(prepared: Prepared) -> ThreadingHTTPServer:
     ends = [0, *accumulate(map(len, chunks))]
     events = memoryview(b"".join(chunks))
     watches: list[_Handler] = []
-    lock = threading.Lock()
+    watched = threading.Condition()
 
     class _Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -93,7 +95,10 @@ def serve(prepared: Prepared) -> ThreadingHTTPServer:
             if wanted >= len(ends):
                 self.send_error(400, f"{len(ends) - 1} events were prepared")
                 return
-            with lock:
+            with watched:
+                if not watched.wait_for(lambda: watches, _PATIENCE):
+                    self.send_error(409, f"nobody has begun to watch for {_PATIENCE:.0f} s")
+                    return
                 for watch in watches:
                     watch.wanted = wanted
                     watch.go.set()
@@ -103,7 +108,9 @@ def serve(prepared: Prepared) -> ThreadingHTTPServer:
         def do_GET(self) -> None:
             url = urlsplit(self.path)
             asked = parse_qs(url.query)
-            if url.path != "/api/v1/pods":
+            if url.path.rstrip("/") == "/version":
+                self._answer(_RELEASE)
+            elif url.path != "/api/v1/pods":
                 self.send_error(404)
             elif asked.get("watch", ["false"])[0].lower() in ("1", "true"):
                 self._watch(b"" if "sendInitialEvents" not in asked else initial)
@@ -118,8 +125,9 @@ def serve(prepared: Prepared) -> ThreadingHTTPServer:
             self.wfile.write(body)
 
         def _watch(self, first: bytes) -> None:
-            with lock:
+            with watched:
                 watches.append(self)
+                watched.notify_all()
             self.close_connection = True
             self.send_response(200)
             self.send_header("Content-Type", "application/json")

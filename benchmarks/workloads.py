@@ -16,6 +16,7 @@ WHOLE: Final = (
     "relist",
     "growth",
     "events",
+    "peer_events",
     "reads",
     "agent",
     "informers",

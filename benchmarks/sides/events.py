@@ -1,4 +1,4 @@
-"""Who reads a prepared watch: `python -m benchmarks.sides.events SIDE URL EVENTS [--handlers N] [--body]`.
+"""Who reads a prepared watch: `python -m benchmarks.sides.events URL EVENTS [--as SIDE] …`.
 
 Prints the CPU and the time that the events took, from just before they are sent until the last was handled:
 neither what is imported for it nor the list before them.
@@ -8,34 +8,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import http.client
-import json
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import aiohttp
 
-from ..process import BenchmarkFailed, Clock, end_with_stdin
-
-__all__ = ["PATIENCE", "go"]
-
-PATIENCE: Final = 100.0
-"""Seconds for all of the events."""
+from ..process import BenchmarkFailed, end_with_stdin
+from .stream import PATIENCE, Stream
 
 
-def go(url: str, events: int) -> None:
-    """Have the server at *url* send so many *events* to its watches. Raises `BenchmarkFailed`."""
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE)
-    connection.request("POST", f"/go?events={events}")
-    answer = connection.getresponse()
-    connection.close()
-    if answer.status != 200:
-        raise BenchmarkFailed(f"{events:,} events cannot be sent: {answer.reason}")
-
-
-async def kresilient(asked: argparse.Namespace) -> tuple[float, float]:
+async def kresilient(asked: argparse.Namespace) -> None:
     """An informer with so many handlers; with *body* each looks at `spec` and `status`."""
     import kresilient as kr
 
@@ -57,54 +39,70 @@ async def kresilient(asked: argparse.Namespace) -> tuple[float, float]:
     ):
         for subscription in [informer.add_handler(on_update=updated) for _ in range(asked.handlers)]:
             await subscription.synced(PATIENCE)
-        clock = Clock()
-        go(asked.url, asked.events)
+        stream = Stream(asked.url, asked.events)
         try:
             async with asyncio.timeout(PATIENCE):
                 await done.wait()
         except TimeoutError:
             raise BenchmarkFailed(f"{left:,} events never came: merged, or lost") from None
-        return clock.read()
+        stream.end()
 
 
-async def headers(asked: argparse.Namespace) -> tuple[float, float]:
+async def headers(asked: argparse.Namespace) -> None:
     """The floor: read with aiohttp, framed, and each header decoded."""
     from kresilient.api.wire import WatchDecoder
 
     decoder = WatchDecoder()
-    return await _read(asked, lambda piece: len(list(decoder.feed(piece))))
+    await _read(asked, lambda piece: len(list(decoder.feed(piece))))
 
 
-async def _read(asked: argparse.Namespace, take: Callable[[bytes], int]) -> tuple[float, float]:
+async def bodies(asked: argparse.Namespace) -> None:
+    """The floor of handlers that look at bodies: read with aiohttp, framed, and loaded by orjson, once for
+    each handler. It runs where orjson is, with the peers."""
+    import orjson
+
+    handlers: int = asked.handlers
+    rest = b""
+
+    def take(piece: bytes) -> int:
+        nonlocal rest
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in lines:
+            for _ in range(handlers):
+                orjson.loads(line)
+        return len(lines)
+
+    await _read(asked, take)
+
+
+async def _read(asked: argparse.Namespace, take: Callable[[bytes], int]) -> None:
     left: int = asked.events
     async with (
         aiohttp.ClientSession() as session,
         session.get(f"{asked.url}/api/v1/pods?watch=1") as answer,
         asyncio.timeout(PATIENCE),
     ):
-        clock = Clock()
-        go(asked.url, asked.events)
+        stream = Stream(asked.url, asked.events)
         while left > 0:
             piece = await answer.content.readany()
             if not piece:
                 raise BenchmarkFailed(f"the stream ended with {left:,} events to come")
             left -= take(piece)
-        return clock.read()
+        stream.end()
 
 
-_SIDES: Final[dict[str, Any]] = {one.__name__: one for one in (kresilient, headers)}
+_SIDES: Final[dict[str, Any]] = {one.__name__: one for one in (kresilient, headers, bodies)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("side", choices=_SIDES)
     parser.add_argument("url")
     parser.add_argument("events", type=int)
+    parser.add_argument("--as", dest="side", choices=_SIDES, default="kresilient")
     parser.add_argument("--handlers", type=int, default=1)
     parser.add_argument("--body", action="store_true")
     asked = parser.parse_args()
-    wall, cpu = asyncio.run(_SIDES[asked.side](asked))
-    print(json.dumps({"per_s": asked.events / wall, "cpu_us": cpu / asked.events * 1e6}))
+    asyncio.run(_SIDES[asked.side](asked))
 
 
 if __name__ == "__main__":

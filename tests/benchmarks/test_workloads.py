@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+
 import pytest
 
-from benchmarks import agent, events, informers, limiter, reads, write_through
+from benchmarks import agent, events, informers, limiter, peer_events, reads, write_through
 from benchmarks.process import BenchmarkFailed, Server
 from benchmarks.report import Options, Report
 
@@ -21,6 +25,27 @@ def test_events() -> None:
         "CPU of an event to 1 handler, in that of the floor",
         "CPU of an event to 10 handlers, in that of the floor",
     ]
+
+
+def test_events_of_peers_and_of_handlers_that_read_bodies(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # Here the peers are in this environment, but for the parser.
+    (tmp_path / "orjson.py").write_text("from json import loads\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(peer_events, "python_of_peers", lambda: sys.executable)
+    report = peer_events.run(SMALL)
+    assert claims(report) == [
+        "CPU of an event whose body 1 handler read, in that of the floor",
+        "CPU of an event whose body 10 handlers read, in that of the floor",
+    ]
+    for peer in (
+        "kubernetes, its informer",
+        "kubernetes_asyncio, a typed watch",
+        "lightkube, a watch",
+        "kr8s, a watch",
+    ):
+        assert report.median("per_s", side=peer, handlers=1) > 0
 
 
 def test_reads() -> None:
@@ -78,4 +103,4 @@ def test_events_that_cannot_come_are_no_measurement() -> None:
         Server("-m", "benchmarks.prepared_server", "3", "5", patience=60) as server,
         pytest.raises(BenchmarkFailed, match="6 events cannot be sent: 5 events were prepared"),
     ):
-        events._side(server, "kresilient", 6)
+        events.side(server, "events", 6)
