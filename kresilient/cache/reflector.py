@@ -414,6 +414,9 @@ class Reflector:
                 item = Poison.of(key, error)
             else:
                 table.put(key, kept)
+                held = self.store.table.objects.get(key)
+                if held is not None and same(held, kept):
+                    table.objects[key] = held  # not both: a relist is hardly larger than the cache
                 return
         if not item.key:
             table.nameless = True
@@ -709,7 +712,7 @@ class Reflector:
         if change is None:
             return
         key, before, after = change.key, change.before, change.after
-        if before is not None and after is not None and before.raw == after.raw:
+        if before is not None and after is not None and before == after:
             return
         if last is not None and after is None and before is not None and last.meta.uid == before.meta.uid:
             last = self._last(last, before)

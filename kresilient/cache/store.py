@@ -178,22 +178,24 @@ def differences(old: Table, new: Table, *, pause_every: int) -> Iterator[Differe
 
 def same(one: KubeObject, other: KubeObject) -> bool:
     """Whether the two are one state of one object: in a list, in an event, or as a write was answered."""
-    if one is other or one.raw == other.raw:
+    if one is other:
         return True
     if one.meta.resource_version != other.meta.resource_version or one.meta.uid != other.meta.uid:
         return False
-    return _untyped(one) == _untyped(other)
+    return one == other or _untyped(one) == _untyped(other)
 
 
 def _untyped(obj: KubeObject) -> bytes:
     """The bytes of *obj* as a list has them."""
-    head = f'{{"kind":"{obj.kind}","apiVersion":"{obj.api_version}",'.encode()
-    if obj.raw.startswith(head):  # as every server of Go writes it
-        return b"{" + obj.raw[len(head) :]
-    fields = _fields.decode(obj.raw)
+    raw, head = obj.raw, f'{{"kind":"{obj.kind}","apiVersion":"{obj.api_version}",'.encode()
+    if raw.startswith(head):  # as every server of Go writes it
+        return b"{" + raw[len(head) :]
+    fields = _fields.decode(raw)
     if "kind" not in fields:
-        return obj.raw
-    return _encoder.encode({name: raw for name, raw in fields.items() if name not in ("kind", "apiVersion")})
+        return raw
+    return _encoder.encode(
+        {name: value for name, value in fields.items() if name not in ("kind", "apiVersion")}
+    )
 
 
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])

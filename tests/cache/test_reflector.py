@@ -160,6 +160,21 @@ async def test_a_streaming_list_without_its_end_falls_back_within_its_patience(w
 # --- what a relist delivers ---
 
 
+async def test_what_a_list_brings_again_is_held_once_from_when_it_arrives(world: World) -> None:
+    world.server.create("v1/pods", pod("a"))
+    world.server.create("v1/pods", pod("b"))
+    async with following(world) as (pods, _):
+        assert pods._shared is not None
+        (reflector,) = pods._shared.reflectors.values()
+        held = reflector.store.table.objects
+        fresh, differs = reflector.store.new_table(), held["default/b"].to_dict()
+        differs["spec"]["nodeName"] = "elsewhere"
+        reflector._keep(KubeObject.decode(bytes(bytearray(held["default/a"].raw))), fresh)
+        reflector._keep(KubeObject.from_dict(differs), fresh)
+        assert fresh.objects["default/a"] is held["default/a"]
+        assert fresh.objects["default/b"]["spec"]["nodeName"] == "elsewhere"
+
+
 async def test_a_relist_tells_nothing_again_of_what_a_watch_has_brought(world: World) -> None:
     """Objects of a list do not say of what kind they are, as those of a watch do."""
     async with following(world, streaming=False) as (_, seen):
