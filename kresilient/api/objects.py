@@ -58,6 +58,24 @@ def in_common(text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=1024)
+def _labels_in_common(labels: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    return {name: in_common(value) for name, value in labels}
+
+
+def shared_header(meta: ObjectMeta) -> ObjectMeta:
+    """*meta* with what other objects have too (namespace, labels) held once for all of them."""
+    labels = meta.labels_
+    return ObjectMeta(
+        meta.name,
+        in_common(meta.namespace),
+        meta.uid,
+        meta.resource_version,
+        labels and _labels_in_common(tuple(labels.items())),
+        meta.deletion_timestamp,
+    )
+
+
 class KubeObject(msgspec.Struct, frozen=True, gc=False, eq=False, repr_omit_defaults=True):
     """One Kubernetes object: immutable bytes, a decoded header, and the body on access.
 

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from ..api.errors import ConfigError, PoisonObject
-from ..api.objects import KubeObject, ObjectMeta
+from ..api.objects import KubeObject, ObjectMeta, shared_header
 from ..api.views import View, project
 
 __all__ = ["Intake", "Transform"]
@@ -24,7 +24,7 @@ _encoder = msgspec.json.Encoder()
 class Intake:
     """Turns each arriving object into the one that is kept. Raises `PoisonObject` where it cannot."""
 
-    __slots__ = ("_kept", "_strip", "_transform", "_view", "idle")
+    __slots__ = ("_kept", "_same_header", "_strip", "_transform", "_view", "idle")
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class Intake:
         if isinstance(strip, str):
             raise ConfigError(f"strip= takes a list of field paths: write strip=[{strip!r}]")
         self._strip = [_strip_path(path) for path in strip]
+        self._same_header = not any(steps[:2] in _IN_HEADER for steps in self._strip)
         self._transform = transform
         self._view = view
         self._kept: frozenset[str] | None = None  # the top-level fields that are left; None for all
@@ -65,13 +66,19 @@ class Intake:
             raw = obj.raw
             for steps in self._strip:
                 raw = _without(raw, steps)
-            if raw is not obj.raw:
+            if raw is obj.raw:
+                pass
+            elif self._same_header:
+                kept = KubeObject(raw, obj.meta, obj.kind, obj.api_version)
+            else:
                 kept = KubeObject.decode(raw, kind=obj.kind, api_version=obj.api_version)
         if self._transform is not None:
             kept = self._transformed(kept)
         if self._view is not None:
             kept = project(self._view, kept)
-        return kept
+        if kept is obj:
+            return obj
+        return KubeObject(kept.raw, shared_header(kept.meta), kept.kind, kept.api_version)
 
     def _transformed(self, obj: KubeObject) -> KubeObject:
         assert self._transform is not None
@@ -109,6 +116,8 @@ def _strip_path(path: str) -> tuple[str, ...]:
 
 
 _IDENTITY = ("name", "namespace", "uid", "resourceVersion", "labels")
+_IN_HEADER = (("metadata", "labels"), ("metadata", "deletionTimestamp"))
+"""What of the header may be dropped, the labels one by one."""
 
 
 def _without(raw: bytes, steps: tuple[str, ...]) -> bytes:
@@ -128,4 +137,6 @@ def _without(raw: bytes, steps: tuple[str, ...]) -> bytes:
         if outer is inner:
             return raw
         fields[step] = msgspec.Raw(outer)
-    return _encoder.encode(fields)
+    written = bytearray()
+    _encoder.encode_into(fields, written)
+    return bytes(written)  # at its exact size: one that had grown and was cut leaves a hole behind it

@@ -375,7 +375,9 @@ class Reflector:
                     self.freshness.heard(clock())
                     self._result.bytes += len(chunk)
                     grew = False
-                    frames = stream.decoder.feed(chunk)
+                    # All are cut out before any is kept: what is kept of one, if that is less, would go where
+                    # one before it stood, and leave a hole that no other fits into.
+                    frames = iter([*stream.decoder.feed(chunk)])
                     for frame in frames:
                         if isinstance(frame, Bookmark):
                             if frame.initial_events_end:

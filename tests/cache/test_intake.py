@@ -43,6 +43,19 @@ def test_strip_drops_the_named_fields_and_nothing_else() -> None:
     assert (kept.kind, kept.api_version) == ("Pod", "v1")
 
 
+def test_what_is_left_of_equal_headers_is_held_once() -> None:
+    intake = Intake(strip=["status"])
+    one, other = (intake(KubeObject.decode(bytes(bytearray(POD.raw)))) for _ in range(2))
+    assert one.meta == other.meta == POD.meta
+    assert one.meta.labels_ is other.meta.labels_
+    assert one.meta.namespace is other.meta.namespace
+
+
+def test_a_label_that_is_dropped_is_dropped_from_the_header() -> None:
+    assert POD.labels == {"app": "web"}
+    assert Intake(strip=["metadata.labels.app"])(POD).labels == {}
+
+
 @pytest.mark.parametrize("path", ["absent", "spec.absent", "spec.nodeName.deeper", "spec.containers.name"])
 def test_an_object_without_the_field_is_kept_as_it_is(path: str) -> None:
     assert Intake(strip=[path])(POD) is POD
