@@ -546,6 +546,7 @@ class Client:
         index: IndexSpec = (),
         strip: Iterable[str] = (),
         transform: Transform | None = None,
+        compact: bool = False,
         streaming: bool = True,
         serve_stale_for: float | None = None,
     ) -> Informer[V]: ...
@@ -562,6 +563,7 @@ class Client:
         metadata_only: bool = False,
         strip: Iterable[str] = (),
         transform: Transform | None = None,
+        compact: bool = False,
         streaming: bool = True,
         serve_stale_for: float | None = None,
     ) -> Informer[KubeObject]: ...
@@ -577,6 +579,7 @@ class Client:
         metadata_only: bool = False,
         strip: Iterable[str] = (),
         transform: Transform | None = None,
+        compact: bool = False,
         streaming: bool = True,
         serve_stale_for: float | None = None,
     ) -> Informer[Any]:
@@ -590,6 +593,8 @@ class Client:
             metadata_only: hold headers, annotations and owners only.
             strip: field paths dropped on arrival, such as `metadata.managedFields`.
             transform: what is kept of each object.
+            compact: hold what is kept compressed, in some fifth of the memory; to read a body takes 15 µs
+                more for a pod of 7 KB. It needs the extra `compact`.
             streaming: ask for streaming lists (KEP-3157) where the server has them.
             serve_stale_for: seconds without contact with the server for which this handle is read; then plain
                 reads raise `StaleError`. None for the client's, `math.inf` for ever. A watch that is well may
@@ -616,6 +621,7 @@ class Client:
             strip=strip,
             transform=transform,
             view=view,
+            compact=compact,
             streaming=streaming,
         )
 

@@ -12,6 +12,7 @@ import msgspec
 
 from ..api.errors import ConfigError
 from ..api.objects import KubeObject
+from .compressed import held_bytes
 from .shared import SharedInformer
 from .store import Table
 
@@ -120,7 +121,7 @@ def footprint(
     for table in tables:
         held = list(table.objects.values())  # in one step, for the event loop may change them meanwhile
         for obj in held:
-            json, header, namespace = len(obj.raw), _header_bytes(obj), obj.meta.namespace
+            json, header, namespace = held_bytes(obj), _header_bytes(obj), obj.meta.namespace
             owner = _controller(obj.raw) if owners_known else ""
             _count(namespaces, (namespace, ""), json + header)
             _count(owners, (namespace, owner or kind or obj.kind), json + header)

@@ -1,4 +1,4 @@
-"""What is kept of an object that arrives: strip, transform, view."""
+"""What is kept of an object that arrives: strip, transform, view; and how it is held."""
 
 from __future__ import annotations
 
@@ -22,9 +22,12 @@ _encoder = msgspec.json.Encoder()
 
 
 class Intake:
-    """Turns each arriving object into the one that is kept. Raises `PoisonObject` where it cannot."""
+    """Turns each arriving object into the one that is kept. Raises `PoisonObject` where it cannot.
 
-    __slots__ = ("_kept", "_same_header", "_strip", "_transform", "_view", "idle")
+    *hold* makes of what is left of an object the one that is held, which has the same to say.
+    """
+
+    __slots__ = ("_hold", "_kept", "_same_header", "_strip", "_transform", "_view", "idle", "whole")
 
     def __init__(
         self,
@@ -33,6 +36,7 @@ class Intake:
         transform: Transform | None = None,
         view: type[View] | None = None,
         metadata_only: bool = False,
+        hold: Callable[[KubeObject], KubeObject] | None = None,
     ) -> None:
         if isinstance(strip, str):
             raise ConfigError(f"strip= takes a list of field paths: write strip=[{strip!r}]")
@@ -40,13 +44,16 @@ class Intake:
         self._same_header = not any(steps[:2] in _IN_HEADER for steps in self._strip)
         self._transform = transform
         self._view = view
+        self._hold = hold
         self._kept: frozenset[str] | None = None  # the top-level fields that are left; None for all
         if metadata_only:
             self._kept = frozenset({"apiVersion", "kind", "metadata"})
         elif view is not None:
             self._kept = frozenset({"apiVersion", "kind", *view.__struct_encode_fields__})
-        self.idle = not strip and transform is None and view is None
-        """True where every object is kept as it came."""
+        self.whole = not strip and transform is None and view is None
+        """True where all of each object is kept."""
+        self.idle = self.whole and hold is None
+        """True where every object is held as it came."""
 
     def keeps(self, path: str) -> bool:
         """Whether the field at *path* (`spec.nodeName`) is still there to be looked at.
@@ -76,9 +83,10 @@ class Intake:
             kept = self._transformed(kept)
         if self._view is not None:
             kept = project(self._view, kept)
-        if kept is obj:
+        if kept is obj and self._hold is None:
             return obj
-        return KubeObject(kept.raw, shared_header(kept.meta), kept.kind, kept.api_version)
+        kept = KubeObject(kept.raw, shared_header(kept.meta), kept.kind, kept.api_version)
+        return kept if self._hold is None else self._hold(kept)
 
     def _transformed(self, obj: KubeObject) -> KubeObject:
         assert self._transform is not None

@@ -35,7 +35,7 @@ def store_of(shared: SharedInformer, namespace: str | None, *, view: type[View] 
     """
     options = shared.options
     same_view = view is not None and options.view is view and not options.strip and options.transform is None
-    if options.metadata_only or not (shared.intake.idle or same_view):
+    if options.metadata_only or not (shared.intake.whole or same_view):
         raise ConfigError(f"the informer of {shared.name} keeps parts of its objects only")
     reflector = shared.reflectors.get(None if options.namespaces is None else namespace)
     if reflector is None:

@@ -13,6 +13,7 @@ from ..api.field_selectors import FieldSelector
 from ..api.label_selectors import LabelSelector
 from ..api.resources import Resource
 from ..api.views import View
+from .compressed import zstd
 from .index import IndexSpec, parse_indexes
 from .intake import Intake, Transform
 
@@ -32,6 +33,7 @@ class InformerOptions:
         strip: field paths dropped on arrival.
         transform: what is kept of each object, as a function.
         view: keep the fields of this type only.
+        compact: hold what is kept of each object compressed.
         streaming: ask for streaming lists where the server has them.
     """
 
@@ -44,6 +46,7 @@ class InformerOptions:
     strip: tuple[str, ...] = ()
     transform: Transform | None = None
     view: type[View] | None = None
+    compact: bool = False
     streaming: bool = True
 
     @classmethod
@@ -59,6 +62,7 @@ class InformerOptions:
         metadata_only: bool,
         transform: Transform | None,
         view: type[View] | None,
+        compact: bool,
         streaming: bool,
     ) -> InformerOptions:
         """The options, each checked before anything is sent.
@@ -77,6 +81,8 @@ class InformerOptions:
         strip = (strip,) if isinstance(strip, str) else tuple(strip)
         if metadata_only and view is not None:
             raise ConfigError("metadata_only= and a View exclude each other: a View says what is kept")
+        if compact:
+            zstd()
         intake = Intake(strip=strip, transform=transform, view=view, metadata_only=metadata_only)
         parse_indexes(index)
         named = dict(index) if not isinstance(index, Sequence) else {path: path for path in index}
@@ -93,6 +99,7 @@ class InformerOptions:
             strip=strip,
             transform=transform,
             view=view,
+            compact=compact,
             streaming=streaming,
         )
 

@@ -15,6 +15,7 @@ from ..observe.events import HandlerFailed, Observers
 from .acknowledged import Deleted, Written
 from .announcements import Recipient
 from .bounded_reads import BoundedReads
+from .compaction import Compaction
 from .feed import Feed
 from .health import InformerHealth
 from .index import parse_indexes
@@ -62,11 +63,14 @@ class SharedInformer:
         self.clock = asyncio.get_running_loop().time
         self._tasks: list[asyncio.Task[None]] = []
         indexes = parse_indexes(dict(options.index))
+        self._compaction = Compaction(self.name, spawn) if options.compact else None
+        begun = self._compaction.watch if self._compaction is not None else None
         self.intake = intake = Intake(
             strip=options.strip,
             transform=options.transform,
             view=options.view,
             metadata_only=options.metadata_only,
+            hold=self._compaction,
         )
         self.scope = Scope(options, intake)
         self.reflectors: dict[str | None, Reflector] = {}
@@ -84,7 +88,7 @@ class SharedInformer:
             reflector = self.reflectors[namespace] = Reflector(
                 name,
                 listwatch,
-                Store(indexes, self._index_failed),
+                Store(indexes, self._index_failed, begun=begun),
                 self,
                 intake=intake,
                 observe=observe,
@@ -119,6 +123,8 @@ class SharedInformer:
         for feed in tuple(self._feeds):
             feed.close()
         tasks = [*self._tasks, *self._end_reads(LifecycleError(f"the informer of {self.name} was closed"))]
+        if self._compaction is not None:
+            tasks += self._compaction.close()
         if tasks:
             await asyncio.wait(tasks)
 

@@ -26,6 +26,7 @@ class Table:
     """One consistent state: objects, their order, and their indexes."""
 
     __slots__ = (
+        "__weakref__",
         "_changes",
         "_failed",
         "_indexes",
@@ -125,20 +126,30 @@ class Table:
 
 
 class Store:
-    """The current table, and the version it stands at."""
+    """The current table, and the version it stands at. *begun* is told of each new table."""
 
-    __slots__ = ("_failed", "_indexes", "synced", "table", "version")
+    __slots__ = ("_begun", "_failed", "_indexes", "synced", "table", "version")
 
-    def __init__(self, indexes: Mapping[str, Extract], failed: IndexFailure) -> None:
+    def __init__(
+        self,
+        indexes: Mapping[str, Extract],
+        failed: IndexFailure,
+        *,
+        begun: Callable[[Table], None] | None = None,
+    ) -> None:
         self._indexes = indexes
         self._failed = failed
+        self._begun = begun
         self.table = self.new_table()
         self.version = ""
         self.synced = False
 
     def new_table(self) -> Table:
         """An empty table with the same indexes, to be filled beside this one."""
-        return Table(self._indexes, self._failed)
+        table = Table(self._indexes, self._failed)
+        if self._begun is not None:
+            self._begun(table)
+        return table
 
     def swap(self, table: Table, version: str) -> None:
         """Make *table* the state, at *version*."""
