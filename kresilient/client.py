@@ -11,7 +11,7 @@ import math
 import os
 import random as _random
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Self, TypeVar, cast, overload
 
@@ -33,6 +33,7 @@ from .cache.index import IndexSpec
 from .cache.informer import Informer, running_loop
 from .cache.intake import Transform
 from .cache.options import InformerOptions
+from .cache.reflector import Reflector
 from .cache.shared import SharedInformer, health_of
 from .cache.timing import Timing
 from .client_health import ClientHealth, Readiness
@@ -667,13 +668,22 @@ class Client:
             obj = object_written(answer, where)
         except PoisonObject as error:
             raise OutcomeUnknown(f"{request.what}: done, but its answer cannot be read: {error}") from error
-        self._write_through.compare(before, write, obj)
-        await self._show(write, where, answer, before)
+        above = self._write_through.compare(before, write, obj)
+        await self._show(write, where, answer, before, above)
         return obj
 
-    async def _show(self, write: Write, where: Resource, answer: Answer, before: Sequence[Stood]) -> None:
+    async def _show(
+        self,
+        write: Write,
+        where: Resource,
+        answer: Answer,
+        before: Sequence[Stood],
+        above: Collection[Reflector] = (),
+    ) -> None:
         if not write.dry_run:
-            await self.acknowledged(where, write.request.verb, write.key, answer.body, before=before)
+            await self._write_through.acknowledged(
+                where, write.request.verb, write.key, answer.body, before=before, above=above
+            )
 
     def _checked_collection(
         self, resource: ResourceName | type[View], kind: str, namespace: str | None

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from .api.errors import ConfigError
 from .api.objects import KubeObject
 from .api.resources import Key, Resource
-from .api.versions import is_older
+from .api.versions import is_older, later
 from .cache.acknowledged import Deleted, Written, acknowledged
 from .cache.reflector import Reflector
 from .cache.shared import SharedInformer
@@ -31,20 +31,32 @@ class Stood:
 
     Attributes:
         seen: the version that it had seen, `""` before its first list.
+        base: the version of what it holds, own writes apart.
         uid, object: of the object that it showed under the key, and its version; `""` where there was none.
         rewinds: how often the server's history had gone back.
     """
 
     reflector: Reflector
     seen: str
+    base: str
     uid: str
     object: str
     rewinds: int
 
     @property
-    def is_past(self) -> bool:
-        """Whether the history went back since: what was written may be of the one that is lost."""
-        return self.reflector.health.rewinds != self.rewinds
+    def rewound(self) -> int:
+        """How often the history went back since. What was written may be of one that is lost."""
+        return self.reflector.health.rewinds - self.rewinds
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A cache that shows a write once *future* is done; *above* tells that it stood above it."""
+
+    cache: SharedInformer
+    stood: Stood | None
+    future: asyncio.Future[None]
+    above: bool = False
 
 
 class WriteThrough:
@@ -84,32 +96,49 @@ class WriteThrough:
                 store = reflector.store
                 held = store.table.objects.get(key) if key is not None and store.synced else None
                 uid, version = ("", "") if held is None else (held.uid, held.resource_version)
-                seen = reflector.seen if store.synced else ""
-                stood.append(Stood(reflector, seen, uid, version, reflector.health.rewinds))
+                seen, base = (reflector.seen, store.version) if store.synced else ("", "")
+                stood.append(Stood(reflector, seen, base, uid, version, reflector.health.rewinds))
         return stood
 
-    def compare(self, before: Iterable[Stood], write: Write, obj: KubeObject) -> None:
-        """Suspect a restored etcd where *write* was answered with a version below those *before* it."""
+    def compare(self, before: Iterable[Stood], write: Write, obj: KubeObject) -> frozenset[Reflector]:
+        """Suspect a restored etcd where *write* was answered with a version below those *before* it.
+
+        Returns the reflectors that hold what is not, or was not, of the history that was written to.
+        """
         version = obj.resource_version
         if write.dry_run or version == write.sent_version:
-            return
+            return frozenset()
+        above = set()
         for stood in before:
             # A write that changed nothing is answered with the version the object has had all along.
             changed = write.key is None or stood.object not in ("", version)
             if changed and is_older(version, stood.seen):
-                stood.reflector.suspect_rewind(
-                    f"{write.request.what} was answered at version {version}, "
-                    f"where the cache had seen {stood.seen}"
-                )
+                # What was seen may be no more than an own write of another object, and this one no change.
+                if is_older(version, stood.seen if write.key is None else later(stood.base, stood.object)):
+                    above.add(stood.reflector)
+                if not stood.rewound:
+                    stood.reflector.suspect_rewind(
+                        f"{write.request.what} was answered at version {version}, "
+                        f"where the cache had seen {stood.seen}"
+                    )
+        return frozenset(above)
 
     async def acknowledged(
-        self, where: Resource, verb: str, key: Key | None, body: bytes, *, before: Iterable[Stood]
+        self,
+        where: Resource,
+        verb: str,
+        key: Key | None,
+        body: bytes,
+        *,
+        before: Iterable[Stood],
+        above: Collection[Reflector] = (),
     ) -> None:
         """A write to *where*, and there to the object *key*, was answered with success and *body*.
 
         Every cache whose scope holds the object shows the result before this returns, but for those whose
-        history went back since they stood as *before*. One whose selector only the server can evaluate waits
-        for its watch, at most `PATIENCE` seconds. Cancelled: the write is shown where it can be.
+        history went back since they stood as *before*. Two wait for at most `PATIENCE` seconds: one whose
+        selector only the server can evaluate, for its watch; and one that stood *above* the write, until it
+        knows that the history went back. Cancelled: the write is shown where it can be.
         """
         done = acknowledged(where, verb, key, body)
         if done is None:
@@ -121,25 +150,30 @@ class WriteThrough:
         for cache in self._caches(where.parent):
             reflector = cache.reflector_of(done.key)
             stood = since.get(reflector) if reflector is not None else None
-            if stood is not None and stood.is_past:
+            stood_above = reflector in above and isinstance(done, Written)
+            if stood is not None and stood.rewound > stood_above:
                 continue
+            settled = reflector.settled() if reflector is not None and stood_above else None
             due = self._mode == "wait" and isinstance(done, Written) and cache.awaits(done)
-            if due or not cache.show(done):
-                waiting.append((cache, stood))
+            if settled is not None:
+                waiting.append(_Waiting(cache, stood, settled, above=True))
+            elif due or not cache.show(done):
+                waiting.append(_Waiting(cache, stood, cache.reaching(done)))
             if stood is not None and isinstance(done, Deleted) and stood.uid not in ("", done.uid):
                 # It was there before the delete was sent, and the delete found another one of that name.
                 cache.show(Deleted(done.key, stood.uid, ""))
         if waiting:
             await self._wait(waiting, done)
 
-    async def _wait(self, caches: list[tuple[SharedInformer, Stood | None]], done: Written | Deleted) -> None:
-        reached = [cache.reaching(done) for cache, _ in caches]
+    async def _wait(self, waiting: Collection[_Waiting], done: Written | Deleted) -> None:
         try:
-            await asyncio.wait(reached, timeout=PATIENCE)
+            await asyncio.wait([one.future for one in waiting], timeout=PATIENCE)
         finally:
-            for (cache, stood), future in zip(caches, reached, strict=True):
-                late = not future.done()
-                future.cancel()
-                lost = stood is not None and stood.is_past
-                if late and not lost and not cache.show(done):
-                    self._observe(WriteNotSeen(cache.name, done.key, done.version, PATIENCE))
+            for one in waiting:
+                late = not one.future.done()
+                one.future.cancel()
+                if one.stood is not None and one.stood.rewound > one.above:
+                    continue
+                shown = (late or one.above) and one.cache.show(done)
+                if late and (one.above or not shown):
+                    self._observe(WriteNotSeen(one.cache.name, done.key, done.version, PATIENCE))

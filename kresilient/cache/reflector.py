@@ -77,6 +77,7 @@ from .states import (
     step,
 )
 from .store import Store, Table, differences, same
+from .suspicion import Suspicion
 from .timing import Timing
 
 __all__ = ["Reflector", "Sink"]
@@ -172,7 +173,7 @@ class Reflector:
         self._stream: _Stream | None = None  # a streaming list that goes on as the watch
         self._silence: Silence | None = None  # runs while a watch is read
         self._heard = 0.0  # when a watch brought something last, or was opened
-        self._interrupt: Signal | None = None
+        self._suspicion = Suspicion()
         self._fresh: Table | None = None  # the list that was read and is not swapped in yet
         self._result = ListResult()
         self._list_started = 0.0
@@ -201,6 +202,7 @@ class Reflector:
     def end(self) -> None:
         """End all waits for a version: it goes no further. For when `run` was cancelled before it began."""
         self._progress.end(LifecycleError(f"the informer of {self.name} ended"))
+        self._suspicion.settle()
 
     # --- own writes ---
 
@@ -240,10 +242,14 @@ class Reflector:
 
     def suspect_rewind(self, reason: str) -> None:
         """An own write came back with a version below the cache's: look for proof when next watching."""
-        if self._interrupt is None:
-            self._interrupt = WriteBehind(reason)
-            if self._silence is not None:
-                self._silence.look()
+        self._suspicion.suspect(reason)
+        if self._silence is not None:
+            self._silence.look()
+
+    def settled(self) -> asyncio.Future[None] | None:
+        """Done once it is known whether the history went back, as is suspected; None where it is not. Cancel
+        it, or it waits for ever."""
+        return self._suspicion.settled()
 
     # --- the two halves of the loop: do what the state says; take the signal it ends in ---
 
@@ -461,6 +467,7 @@ class Reflector:
         if rewind:
             self.health.rewinds += 1
             self._deleted.clear()
+            self._suspicion.settle()
             self._observe(Rewound(self.name, seen, result.version))
         consistent = isinstance(self._state, Listing) and self._state.most_recent
         self.freshness.replaced(result.version, consistent_since=result.begun if consistent else None)
@@ -512,6 +519,7 @@ class Reflector:
         # The silence was harmless: be slower to suspect it, but no slower than the watch's own end.
         self._stall = min(2 * self._stall, self._timing.watch_lifetime[1] + self._timing.stall)
         self._stalled = False
+        self._suspicion.refuted()
         return Proved()
 
     async def _open(self, version: str, *, initial_events: ListResult | None = None) -> _Stream:
@@ -536,7 +544,7 @@ class Reflector:
 
     async def _watch(self, version: str) -> Signal:
         listed = self._stream is not None  # a streaming list has shown that it lives
-        if self._interrupt is not None:
+        if self._suspicion.raised:
             await self._drop_stream()
             return self._silent()
         # Opening may wait for admission, which is no silence of the server's.
@@ -592,7 +600,7 @@ class Reflector:
 
     def _silence_due(self) -> float:
         """Loop time at which a watch is given up, if it stays silent until then."""
-        if self._interrupt is not None:
+        if self._suspicion.raised:
             return self._clock()
         stall = self._heard + self._stall
         self._relist_next = self._relist_at is not None and self._relist_at <= stall
@@ -600,9 +608,8 @@ class Reflector:
 
     def _silent(self) -> Signal:
         """Why the time of a watch ran out."""
-        interrupt, self._interrupt = self._interrupt, None
-        if interrupt is not None:
-            return interrupt
+        if (suspected := self._suspicion.take()) is not None:
+            return suspected
         if self._relist_next:
             self._relist_at, self._relist_next = None, False
             return RelistDue("to repair what poison may hide")

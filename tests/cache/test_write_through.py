@@ -442,6 +442,38 @@ async def test_a_restored_etcd_undoes_own_writes_and_says_so(world: World) -> No
         assert "default/b" in informer
 
 
+@pytest.mark.parametrize("verb", ["create", "patch"])
+async def test_a_write_to_a_restored_etcd_returns_once_its_caches_have_followed_it_back(
+    world: World, verb: str
+) -> None:
+    world.server.create(PODS, pod("a"))
+    async with world.client.informer(PODS, streaming=False) as informer:
+        await informer.synced()
+        backup = world.server.state.version
+        for number in range(10):
+            world.server.patch(PODS, A, {"metadata": {"labels": {"x": str(number)}}})
+        await informer.wait_for(str(world.server.state.version))
+        world.server.rewind(backup)
+        if verb == "create":
+            ours = await world.client.create(PODS, pod("b"))
+        else:
+            ours = await world.client.patch(PODS, A, {"metadata": {"labels": {"x": "after"}}})
+        assert informer.health.reflectors[0].rewinds == 1
+        assert informer.get(ours.key).resource_version == ours.resource_version
+
+
+async def test_a_write_that_is_not_above_its_cache_for_nothing_waits_for_no_proof(world: World) -> None:
+    """One that changes nothing is answered with a version of before, which a later own write is above."""
+    world.server.create(PODS, pod("a"))
+    async with behind(world) as one:
+        world.server.patch(PODS, A, {"metadata": {"labels": {"x": "y"}}})
+        await world.client.create(PODS, pod("b"))
+        began = asyncio.get_running_loop().time()
+        unchanged = await world.client.patch(PODS, A, {"metadata": {"labels": {"x": "y"}}})
+        assert asyncio.get_running_loop().time() == began
+        assert one.shown[A] == unchanged.resource_version
+
+
 async def test_our_delete_of_what_had_left_the_selector_and_come_back_is_shown(world: World) -> None:
     world.server.create(PODS, pod("a", labels={"app": "web"}))
     async with world.client.informer(PODS, label_selector="app=web") as informer:

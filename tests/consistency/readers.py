@@ -64,6 +64,14 @@ class Reader:
             default=0,
         )
 
+    def version(self, key: str) -> str:
+        """The version of what it has under *key*, `""` where there is nothing."""
+        reflector = self.reflector_of(key)
+        if reflector is None or not reflector.store.synced:
+            return ""
+        held = reflector.store.table.objects.get(key)
+        return "" if held is None else held.resource_version
+
     def add_handler(self, **options: Any) -> Handler:
         handler = Handler(self, len(self.handlers), **options)
         self.handlers.append(handler)
@@ -102,14 +110,14 @@ class Reader:
         )
         self.positions[key] = reached
 
-    def owes(self, key: str, version: int, *, ended: bool, gone: str = "") -> None:
+    def owes(self, key: str, version: int, *, ended: bool, gone: str = "", excused: bool = False) -> None:
         """An own write was acknowledged: *key* must not show less than *version* from now on.
 
-        But where the cache stands at a version that the server, which went back, has not reached again: it
-        has to notice that first. And where a delete was answered without an object, only its uid is known to
-        be *gone*: whatever comes under another one may be older or newer. Where the write *ended* an object,
-        the cache may take what it showed under that key for gone as well, though it has not noticed yet that
-        the server went back.
+        But where the cache stands at a version that the server, which went back, has not reached again, and
+        is *excused*: it has to notice that first. And where a delete was answered without an object, only its
+        uid is known to be *gone*: whatever comes under another one may be older or newer. Where the write
+        *ended* an object, the cache may take what it showed under that key for gone as well, though it has
+        not noticed yet that the server went back.
         """
         reflector, now = self.reflector_of(key), self.timeline.now
         if reflector is None:
@@ -117,7 +125,7 @@ class Reader:
         if ended:
             self.positions[key].setdefault(now, version)
             self.announced[key] = now
-        if reflector.store.synced and int(reflector.seen) > self.timeline.version:
+        if excused and reflector.store.synced and int(reflector.seen) > self.timeline.version:
             return
         if gone:
             self._gone.add(gone)

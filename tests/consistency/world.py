@@ -13,7 +13,7 @@ from kresilient.api.errors import KresilientError
 from kresilient.api.objects import KubeObject
 from kresilient.cache.reflector import Reflector
 from kresilient.client import Client
-from kresilient.observe.events import Event, Rewound
+from kresilient.observe.events import Event, Rewound, WriteNotSeen
 from kresilient.testing.server import MemoryApiServer
 from kresilient.testing.server.faults import Faults
 from kresilient.testing.server.state import ApiState
@@ -46,9 +46,8 @@ class World:
         loop = asyncio.get_running_loop()
         self.timeline = Timeline()
         self._restoring = False
-        self._told: list[
-            tuple[int, Track, int, dict[str, Any]]
-        ] = []  # the acknowledged writes, and their epochs
+        self._told: list[tuple[int, Track, int, dict[str, Any]]] = []  # acknowledged writes, by epoch
+        self._unseen = 0
         state = ApiState(
             now=lambda: 1_700_000_000.0 + loop.time(),
             random=random.Random(7),
@@ -125,7 +124,9 @@ class World:
         late: float,
         dry: bool,
     ) -> None:
-        commits = Commits(self.timeline.now)
+        verb, key = what.split()
+        stood = {reader: reader.version(key) for reader in self.readers}
+        commits, unseen = Commits(self.timeline.now), self._unseen
         _WRITING.set(commits)
         ANSWERED_LATE.set(late)
         try:
@@ -137,10 +138,19 @@ class World:
         if answer is not None and not dry:
             self.own.add(int(answer.resource_version))
         if commits.epoch == self.timeline.now and not dry:
-            self._acknowledged(plural, commits, answer)
+            # What a cache does not show, or shows at that very version, may not have changed; a delete waits
+            # for nothing; and no write waits for ever.
+            known = set()
+            if answer is not None and verb != "delete" and self._unseen == unseen:
+                same = ("", answer.resource_version)
+                known = {reader for reader, at in stood.items() if verb == "create" or at not in same}
+            self._acknowledged(plural, commits, answer, known)
 
-    def _acknowledged(self, plural: str, commits: Commits, answer: KubeObject | None) -> None:
-        """In the same turn in which the call returned: no cache shows less."""
+    def _acknowledged(
+        self, plural: str, commits: Commits, answer: KubeObject | None, known: set[Reader]
+    ) -> None:
+        """In the same turn in which the call returned: no cache shows less. Those of which it is *known* have
+        noticed by the answer, if not before, that the server went back."""
         ended = False
         if commits.made:
             track, version, truth = commits.made[-1]
@@ -157,7 +167,7 @@ class World:
         for reader in self.readers:
             if reader.scope.plural == track[0]:
                 reader.notice_rewinds()
-                reader.owes(track[1], version, **owed)
+                reader.owes(track[1], version, **owed, excused=ended or reader not in known)
                 reader.check_key(track[1])
 
     # --- the others' writes ---
@@ -322,6 +332,8 @@ class World:
     def _observed(self, event: Event) -> None:
         if isinstance(event, Rewound):
             self._rewound += 1
+        elif isinstance(event, WriteNotSeen):
+            self._unseen += 1
 
     def _commit(self, storage: tuple[str, str], change: Change) -> None:
         if self._restoring or storage not in (("", "pods"), ("", "configmaps")):
