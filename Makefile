@@ -68,14 +68,14 @@ format: $(STAMP)
 	@$(BIN)/python -m ruff format .
 	@$(BIN)/python -m ruff check --fix .
 
-# Every row of benchmarks/README.md; less than 15 minutes of two cores. One part: make bench ONLY=sync (or several:
-# ONLY="sync limiter"), other options: make bench OPTIONS=--quick
+# Every row of benchmarks/README.md, in less than 15 minutes of two cores; the figures are in bench.json then. One
+# part: make bench ONLY=sync (or several: ONLY="sync limiter"); other options: make bench OPTIONS=--quick
 bench: $(STAMP)
-	@$(BIN)/python -m benchmarks $(ONLY) $(OPTIONS)
+	@$(BIN)/python -m benchmarks $(ONLY) --json bench.json $(OPTIONS)
 
 # The figures of docs/outage.md, and its table; some four minutes of one core. It fails where a promise is missed.
 outage: $(STAMP)
 	@$(BIN)/python -m kresilient.cli simulate outage --nodes 2500 --seed 1 --json docs/outage.json --page docs/outage.md
 
 clean:
-	rm -rf $(VENV) $(OLDEST) .venv-peers demo-report.html demo.json
+	rm -rf $(VENV) $(OLDEST) .venv-peers demo-report.html demo.json bench.json

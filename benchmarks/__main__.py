@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(arguments)
     options = Options(asked.quick, asked.rounds, asked.pods)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    on = machine(versions_of_peers())
+    print("{system}, {cpu}, {cpus} CPUs, Python {python}, load {load}".format(**on), end="\n\n", flush=True)
     reports: dict[str, tuple[Report, float]] = {}
     failed: dict[str, str] = {}
     try:
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     if asked.json is not None:
-        asked.json.write_text(_json(asked.quick, reports, failed))
+        asked.json.write_text(_json(on, asked.quick, reports, failed))
     if failed:
         return 2
     return 0 if all(report.met for report, _ in reports.values()) else 1
@@ -81,12 +83,14 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _json(quick: bool, reports: dict[str, tuple[Report, float]], failed: dict[str, str]) -> str:
+def _json(
+    on: dict[str, Any], quick: bool, reports: dict[str, tuple[Report, float]], failed: dict[str, str]
+) -> str:
     found: dict[str, Any] = {
         "form": _FORM,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "quick": quick,
-        "machine": machine(versions_of_peers()),
+        "machine": on,
         "benchmarks": {
             name: {**report.as_dict(), "seconds": round(seconds)}
             for name, (report, seconds) in reports.items()

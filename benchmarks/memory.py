@@ -6,7 +6,7 @@ from typing import Final
 
 from .process import Server
 from .report import Options, Report, Row, progress, ratios
-from .sides.run import can_compact, informer
+from .sides.run import informer, why_not_compact
 
 __all__ = ["run"]
 
@@ -24,9 +24,10 @@ def run(options: Options) -> Report:
     """Sync in each way alternately, round by round."""
     pods, rounds = options.pods_of(30_000), options.rounds_of(3)
     report = Report(f"memory: growth of the peak, to hold {pods:,} pods")
-    wanted = {way: found for way, found in _WANTED.items() if way[0] != "compact" or can_compact()}
-    if wanted != _WANTED:
-        progress("this version has no informers with compact=True: left out")
+    wanted = dict(_WANTED)
+    if reason := why_not_compact():
+        progress(f"{reason}: left out")
+        del wanted["compact", "stream"]
     progress(f"seeding a server with {pods:,} pods …")
     with Server.seeded(pods) as server:
         for number in range(1, rounds + 1):

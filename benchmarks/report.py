@@ -21,7 +21,7 @@ Case = Mapping[str, str | int]
 """What sets one line of a table apart from the others: `{"side": "kresilient", "pods": 30000}`."""
 
 _UNITS: Final = {"per_s": "/s", "us": "µs", "ms": "ms", "s": "s", "mb": "MB", "kb": "kB", "x": "×"}
-_PACKAGES: Final = ("aiohttp", "aiolimiter", "kresilient", "kubernetes-asyncio", "msgspec")
+_PACKAGES: Final = ("aiohttp", "aiolimiter", "kresilient", "msgspec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +175,7 @@ def machine(others: Mapping[str, str]) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": _cpu(),
         "cpus": os.cpu_count(),
+        "load": _load(),
         "python": platform.python_version(),
         "versions": dict(sorted(versions.items())),
     }
@@ -200,6 +201,13 @@ def _cpu() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor()
+
+
+def _load() -> float:
+    """How many processes wanted a CPU within the last minute; 0 where the system does not tell."""
+    with suppress(OSError, AttributeError):
+        return round(os.getloadavg()[0], 1)
+    return 0.0
 
 
 def _rounded(value: float) -> float:

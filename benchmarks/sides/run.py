@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import inspect
-from functools import cache
+import sys
+from importlib import import_module
 from typing import Any, Final
 
 from kresilient.client import Client
 
 from ..process import BenchmarkFailed, Server, measured
 
-__all__ = ["can_compact", "floor", "informer", "peer", "relist"]
+__all__ = ["floor", "informer", "peer", "relist", "why_not_compact"]
 
 _FIGURES: Final = ("sync_s", "cpu_s", "grown_mb", "body_mb")
 
 
-@cache
-def can_compact() -> bool:
-    """Whether informers have the option `compact`."""
-    return "compact" in inspect.signature(Client.informer).parameters
+def why_not_compact() -> str:
+    """Why no informer can hold its objects compressed here; "" where one can."""
+    if "compact" not in inspect.signature(Client.informer).parameters:
+        return "this version has no informers with compact=True"
+    try:
+        import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
+    except ImportError:
+        return "the extra `compact` is not installed"
+    return ""
 
 
 def informer(server: Server, pods: int, *, form: str = "stream", variant: str = "whole") -> dict[str, float]:

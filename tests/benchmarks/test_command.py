@@ -94,7 +94,7 @@ def test_its_json_has_the_form_that_the_readme_describes(workloads: dict[str, Ru
     found: dict[str, Any] = json.loads(file.read_text())
     assert list(found) == ["form", "date", "quick", "machine", "benchmarks", "failed"]
     assert (found["form"], found["quick"], found["failed"]) == (1, True, {})
-    assert list(found["machine"]) == ["system", "cpu", "cpus", "python", "versions"]
+    assert list(found["machine"]) == ["system", "cpu", "cpus", "load", "python", "versions"]
     assert "aiohttp" in found["machine"]["versions"]
     assert list(found["benchmarks"]["sync"]) == ["title", "cases", "rows", "seconds"]
 

@@ -61,4 +61,4 @@ def test_one_that_cannot_be_made_says_what_it_needs_and_is_tried_again(
 def test_the_versions_are_those_that_are_pinned(tmp_path: Path) -> None:
     (tmp_path / "pins.txt").write_text("# some\na==1\nb-c==2.3\n")
     assert versions_of_peers(tmp_path / "pins.txt") == {"a": "1", "b-c": "2.3"}
-    assert set(versions_of_peers()) >= {"kubernetes", "kubernetes_asyncio", "kr8s", "lightkube", "orjson"}
+    assert set(versions_of_peers()) >= {"kubernetes", "kubernetes-asyncio", "kr8s", "lightkube", "orjson"}

@@ -44,7 +44,7 @@ def test_sync_has_a_row_for_each_way_to_list_with_both_floors(monkeypatch: pytes
 def test_memory_has_a_row_for_each_variant_there_is(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(memory, "can_compact", lambda: False)
+    monkeypatch.setattr(memory, "why_not_compact", lambda: "there is no such option")
     report = memory.run(OPTIONS)
     assert [dict(case) for case in report.cases()] == [
         {"holds": "whole", "form": "stream"},
@@ -54,7 +54,7 @@ def test_memory_has_a_row_for_each_variant_there_is(
         {"holds": "view", "form": "stream"},
     ]
     assert len(report.rows) == 5
-    assert "no informers with compact=True: left out" in capsys.readouterr().err
+    assert "there is no such option: left out" in capsys.readouterr().err
 
 
 def test_a_relist_is_measured_for_memory_and_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
