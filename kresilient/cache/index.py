@@ -59,6 +59,17 @@ class Index:
             values = (extracted,) if isinstance(extracted, str) else tuple(dict.fromkeys(extracted))
         except Exception as caught:  # the user's function; what it raised is handed to the caller
             values, error = (), caught
+        self._file(key, values)
+        return error
+
+    def adopt(self, key: Key, held: Index) -> bool:
+        """File under *key* what stands under it in *held*, as it does there; False where that is nowhere."""
+        values = held._values.get(key)
+        if values is not None:
+            self._file(key, values)
+        return values is not None
+
+    def _file(self, key: Key, values: tuple[Hashable, ...]) -> None:
         before = self._values.get(key, ())
         if values != before:
             for value in values:  # first in, then out: a reader in another thread always finds it somewhere
@@ -68,7 +79,6 @@ class Index:
                 self._values[key] = values
             else:
                 self._values.pop(key, None)
-        return error
 
     def remove(self, key: Key) -> None:
         self._drop(key, self._values.pop(key, ()))

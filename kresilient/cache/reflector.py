@@ -421,10 +421,7 @@ class Reflector:
             except PoisonObject as error:
                 item = Poison.of(key, error)
             else:
-                table.put(key, kept)
-                held = self.store.table.objects.get(key)
-                if held is not None and same(held, kept):
-                    table.objects[key] = held  # not both: a relist is hardly larger than the cache
+                table.adopt(key, kept, self.store.table)
                 return
         if not item.key:
             table.nameless = True

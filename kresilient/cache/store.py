@@ -50,7 +50,31 @@ class Table:
         self._order: tuple[int, list[Key]] | None = None
         self._failed = failed
 
+    def adopt(self, key: Key, obj: KubeObject, held: Table) -> None:
+        """Put *obj*, or what *held* has under *key* where that is the same, with what its indexes know of it.
+
+        So a relist takes the memory of what it changes, not of all that it reads, and extracts nothing twice.
+        """
+        before = held.objects.get(key)
+        if before is None or not same(before, obj):
+            self.put(key, obj)
+        else:
+            self._put(key, before)
+            for name, index in self._indexes.items():
+                if not index.adopt(key, held._indexes[name]):
+                    self._file(name, index, key, before)
+
     def put(self, key: Key, obj: KubeObject) -> None:
+        self._put(key, obj)
+        if self._indexes:
+            for name, index in self._indexes.items():
+                self._file(name, index, key, obj)
+
+    def _file(self, name: str, index: Index, key: Key, obj: KubeObject) -> None:
+        if (error := index.put(key, obj)) is not None:
+            self._failed(name, key, error)
+
+    def _put(self, key: Key, obj: KubeObject) -> None:
         objects = self.objects
         if key in objects:
             objects[key] = obj
@@ -69,10 +93,6 @@ class Table:
                 if order is not None:
                     order.insert(bisect_left(order, key), key)
                 self._changed(order)
-        if self._indexes:
-            for name, index in self._indexes.items():
-                if (error := index.put(key, obj)) is not None:
-                    self._failed(name, key, error)
         if self.quarantined:
             self.quarantined.pop(key, None)
 

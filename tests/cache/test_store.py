@@ -39,6 +39,56 @@ def filled(*objects: KubeObject, index: IndexSpec = ()) -> Table:
     return made
 
 
+# --- relists ---
+
+
+@pytest.mark.parametrize("typed", [False, True])
+def test_a_relist_holds_on_to_what_is_held_already(typed: bool) -> None:
+    held = filled(obj("a"), obj("b"), obj("gone"))
+    made = table()
+    kind = {"kind": "Pod", "apiVersion": "v1"} if typed else {}
+    for one in (obj("a", **kind), obj("b", version=2, **kind), obj("new", **kind)):
+        made.adopt(one.key, one, held)
+    assert made.objects["default/a"] is held.objects["default/a"]
+    assert made.objects["default/b"].resource_version == "2"
+    assert list(made.objects) == ["default/a", "default/b", "default/new"]
+
+
+def test_a_relist_asks_no_extractor_again_of_what_has_not_changed() -> None:
+    asked: list[tuple[str, str]] = []
+
+    def node(one: KubeObject) -> list[str]:
+        asked.append((one.name, one.resource_version))
+        return [one["spec"]["node"]]
+
+    held = filled(*(obj(name, spec={"node": "n1"}) for name in "ab"), index={"node": node})
+    asked.clear()
+    made = table({"node": node})
+    for one in (
+        obj("a", spec={"node": "n1"}),
+        obj("b", spec={"node": "n2"}, version=2),
+        obj("a", spec={"node": "n3"}, version=3),
+        obj("a", spec={"node": "n1"}),
+    ):
+        made.adopt(one.key, one, held)
+    assert asked == [("b", "2"), ("a", "3")]
+    assert {value: made.by_index("node", value) for value in made.index_values("node")} == {
+        "n1": ["default/a"],
+        "n2": ["default/b"],
+    }
+
+
+def test_a_relist_asks_again_what_an_extractor_failed_at() -> None:
+    failures: list[Failure] = []
+    held, made = (
+        table({"node": lambda one: one["spec"]}, []),
+        table({"node": lambda one: one["spec"]}, failures),
+    )
+    for kept in (held, made):
+        kept.adopt("default/a", obj("a"), held)
+    assert [(name, key) for name, key, _ in failures] == [("node", "default/a")]
+
+
 # --- order ---
 
 steps = st.tuples(st.sampled_from(["put", "remove", "read"]), st.sampled_from("abc"), st.sampled_from("xyzw"))
