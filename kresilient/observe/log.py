@@ -75,7 +75,19 @@ def log_observer(
         repeat_after: seconds within which messages that say the same are written once.
         clock: monotonic seconds; the running loop's time where None.
     """
+    if _heard(logging.getLogger(logger_name)):
+        import structlog  # noqa: F401  # now, for it takes 50 ms, and the first fault is no time for that
     return _Log(logger_name, repeat_after, clock or loop_time)
+
+
+def _heard(logger: logging.Logger) -> bool:
+    """Whether what *logger* writes goes anywhere."""
+    at: logging.Logger | None = logger
+    while at is not None:
+        if any(not isinstance(handler, logging.NullHandler) for handler in at.handlers):
+            return True
+        at = at.parent if at.propagate else None
+    return False
 
 
 _Line = tuple[str, int, str, dict[str, Any], Hashable | None]
@@ -96,7 +108,7 @@ class _Log:
             return
         part, level, message, pairs, same = line
         plain = logging.getLogger(f"{self._name}.{part}")
-        if not plain.isEnabledFor(level):
+        if not plain.isEnabledFor(level) or not _heard(plain):
             return
         if same is not None:
             repeated = self._repeated((type(event), level, same))
@@ -108,7 +120,7 @@ class _Log:
 
     def _bound(self, part: str, plain: logging.Logger) -> Any:
         if part not in self._loggers:
-            import structlog  # on the first line written: it brings in rich where that is installed
+            import structlog  # not before it is needed: it brings in rich where that is installed
 
             self._loggers[part] = structlog.wrap_logger(
                 plain,

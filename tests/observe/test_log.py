@@ -200,10 +200,22 @@ from kresilient.observe.events import *
 from kresilient.observe.log import log_observer
 observer = log_observer()
 observer(RequestFinished("get", "v1/pods", "/p", 200, 0.1, 1))
-assert "structlog" not in sys.modules and "rich" not in sys.modules
 observer(TaskCrashed("t", ValueError("boom")))
-import structlog
-assert not structlog.is_configured()
+assert "structlog" not in sys.modules and "rich" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_an_application_that_listens_pays_for_the_first_line_when_it_starts() -> None:
+    script = """
+import logging, sys
+from kresilient.observe.log import log_observer
+logging.basicConfig()
+assert "structlog" not in sys.modules
+log_observer()
+assert "structlog" in sys.modules
+assert not sys.modules["structlog"].is_configured()
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
