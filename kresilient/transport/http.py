@@ -33,7 +33,8 @@ from .tls import TlsContext
 
 __all__ = ["HttpTransport"]
 
-_READ_BUFFER = 96 << 10  # over 200 MB in chunks, 128 KiB and more cost two and a half times the CPU
+_READ_BUFFER = 256 << 10  # as much as asyncio reads at once, so that reading is seldom paused
+_KEPT = 1 << 20
 _HEADER_LIMIT = 1 << 16
 _LARGE_BODY = 1 << 20  # aiohttp writes a larger `bytes` in one go, and warns of it
 
@@ -141,6 +142,7 @@ class HttpTransport:
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop, self._pid = loop, os.getpid()
+            _keep_what_is_freed()
         if os.getpid() != self._pid:
             raise LifecycleError(
                 "this process was forked from the one that used the transport, and connections cannot be"
@@ -285,6 +287,17 @@ class HttpTransport:
         # One that was idle in the pool may have been closed at any time, with nothing wrong.
         failure.dropped = progress.sent and progress.started and connection_dropped(error)
         return failure
+
+
+def _keep_what_is_freed() -> None:
+    """Have the memory of a piece that was read serve for the next one.
+
+    glibc gives blocks of 128 KiB and more back to the system when they are freed, and the next piece faults
+    in each of its pages anew: half of what it costs to read a large body over TLS. It keeps blocks no
+    larger than the largest that was ever freed (mallopt(3), M_MMAP_THRESHOLD), and twice as much at the end
+    of the heap: so one is freed that was never touched.
+    """
+    bytes(_KEPT)
 
 
 class _Progress:

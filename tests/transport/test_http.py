@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
+import platform
 import random
 import socket
 import struct
+import subprocess
+import sys
 import traceback
 import zlib
 from collections.abc import AsyncIterator, Mapping
@@ -244,6 +247,45 @@ async def test_a_stream_arrives_as_it_is_sent_split_anywhere() -> None:
     assert b"".join(parts) == text
     assert all(parts)
     assert got.wire_bytes == len(text)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="of glibc's malloc")
+def test_the_pages_of_a_large_body_are_faulted_in_once() -> None:
+    script = """
+import asyncio, resource, sys
+from kresilient.transport.config import ClusterConfig
+from kresilient.transport.http import HttpTransport
+from kresilient.transport.base import Request
+
+async def answer(reader, writer):
+    await reader.readuntil(b"\\r\\n\\r\\n")
+    writer.write(b"HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n")
+    chunk = b"8000\\r\\n%s\\r\\n" % (b"x" * 0x8000)
+    for _ in range(2048):
+        writer.write(chunk)
+        await writer.drain()
+    writer.write(b"0\\r\\n\\r\\n")
+    await writer.drain()
+
+async def main():
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    transport = HttpTransport(ClusterConfig(server=f"http://127.0.0.1:{port}"))
+    async with await transport.send(Request("GET", "/api/v1/pods", timeout=None)) as response:
+        before, size = resource.getrusage(resource.RUSAGE_SELF).ru_minflt, 0
+        async for piece in response.chunks():
+            size += len(piece)
+        faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    await transport.close()
+    server.close()
+    print(size, faults * resource.getpagesize())
+
+asyncio.run(main())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    size, faulted = map(int, done.stdout.split())
+    assert size == 64 << 20
+    assert faulted < size // 8
 
 
 async def test_a_frame_is_delivered_before_the_next_one_is_sent() -> None:
