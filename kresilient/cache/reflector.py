@@ -385,7 +385,13 @@ class Reflector:
                     # one before it stood, and leave a hole that no other fits into.
                     frames = iter([*stream.decoder.feed(chunk)])
                     for frame in frames:
-                        if isinstance(frame, Bookmark):
+                        if isinstance(frame, WatchEvent):
+                            if frame.type == "DELETED":
+                                table.remove(frame.object.key)
+                            else:
+                                self._keep(frame.object, table)
+                                grew = True
+                        elif isinstance(frame, Bookmark):
                             if frame.initial_events_end:
                                 self._result.version = frame.resource_version
                                 self._result.wire_bytes = stream.response.wire_bytes
@@ -393,13 +399,11 @@ class Reflector:
                                 return None
                         elif isinstance(frame, WatchError):
                             return signal_of_status(frame.status, self.name, listing)
-                        elif isinstance(frame, WatchEvent) and frame.type == "DELETED":
-                            table.remove(frame.object.key)
-                        elif isinstance(frame, Poison) and frame.deleted and frame.key:
+                        elif frame.deleted and frame.key:
                             table.remove(frame.key)
                             self._set_aside(frame)
                         else:
-                            self._keep(frame.object if isinstance(frame, WatchEvent) else frame, table)
+                            self._keep(frame, table)
                             grew = True
                     if grew:
                         patience.reschedule(min(clock() + timing.streaming_patience, deadline))
