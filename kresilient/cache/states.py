@@ -7,9 +7,10 @@ kresilient.cache.states`) and walked by the tests.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any, Final
+
+import msgspec
 
 __all__ = [
     "TABLE",
@@ -71,8 +72,7 @@ class Strategy(StrEnum):
     """The most recent, in pages: the bottom rung."""
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(msgspec.Struct, frozen=True):
     """A list is being read."""
 
     strategy: Strategy
@@ -84,15 +84,13 @@ class Listing:
         return self.strategy is Strategy.LATEST or (self.strategy is Strategy.STREAM and not self.version)
 
 
-@dataclass(frozen=True, slots=True)
-class Watching:
+class Watching(msgspec.Struct, frozen=True):
     """A watch runs, or is being opened, from this version."""
 
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Proving:
+class Proving(msgspec.Struct, frozen=True):
     """A most recent list of one object is asked for: is the server's version still above this one?
 
     A watch from a version that the server has not reached is accepted and silent for ever, so an etcd that
@@ -113,8 +111,7 @@ class Pause(Enum):
     CAP = "the cap of the backoff"
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True):
     """Nothing is asked until the pause is over."""
 
     pause: Pause
@@ -122,8 +119,7 @@ class Waiting:
     floor: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Stopped:
+class Stopped(msgspec.Struct, frozen=True):
     """The end."""
 
 
@@ -133,133 +129,108 @@ State = Listing | Watching | Proving | Waiting | Stopped
 # --- signals ---------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Signal:
+class Signal(msgspec.Struct, frozen=True):
     """The base of what can happen. `reason` says it in words."""
 
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ListDone(Signal):
+class ListDone(Signal, frozen=True):
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class OlderList(Signal):
+class OlderList(Signal, frozen=True):
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamingFailed(Signal):
+class StreamingFailed(Signal, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Expired(Signal):
+class Expired(Signal, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class TooLarge(Signal):
+class TooLarge(Signal, frozen=True):
     retry_after: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class PageExpired(Signal):
+class PageExpired(Signal, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Unavailable(Signal):
+class Unavailable(Signal, frozen=True):
     retry_after: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Unreachable(Signal):
+class Unreachable(Signal, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Unauthorized(Signal):
+class Unauthorized(Signal, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Denied(Signal):
+class Denied(Signal, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class NotAList(Signal):
+class NotAList(Signal, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Poisoned(Signal):
+class Poisoned(Signal, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class RelistDue(Signal):
+class RelistDue(Signal, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Closed(Signal):
+class Closed(Signal, frozen=True):
     lived: bool = True
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Cut(Signal):
+class Cut(Signal, frozen=True):
     lived: bool = True
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Stalled(Signal):
+class Stalled(Signal, frozen=True):
     again: bool = False
     version: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class WriteBehind(Signal):
+class WriteBehind(Signal, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Proved(Signal):
+class Proved(Signal, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class WentBack(Signal):
+class WentBack(Signal, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class NotNewer(Signal):
+class NotNewer(Signal, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Replaced(Signal):
+class Replaced(Signal, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Elapsed(Signal):
+class Elapsed(Signal, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryLost(Signal):
+class HistoryLost(Signal, frozen=True):
     pass
 
 
-@dataclass(frozen=True, slots=True)
-class Stop(Signal):
+class Stop(Signal, frozen=True):
     pass
 
 
@@ -285,8 +256,7 @@ Asking = Listing | Watching | Proving
 Next = Callable[[Any, Any, bool], State]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One row: in these states, on this signal (where it holds), this action and this next state."""
 
     name: str
@@ -298,8 +268,7 @@ class Row:
     holds: Callable[[Any, Any], bool] = lambda _state, _signal: True
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(msgspec.Struct, frozen=True):
     """What one step came to."""
 
     state: State

@@ -13,6 +13,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 __all__ = [
     "Admitted",
     "BacklogMerging",
@@ -40,16 +42,14 @@ __all__ = [
 _REPORT_EVERY: Final = 60.0
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """The base of all observable events."""
 
 
 # --- the door ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted(Event):
+class Admitted(Event, frozen=True):
     """Admission let a request pass in its `lane` after `waited` seconds."""
 
     verb: str
@@ -58,8 +58,7 @@ class Admitted(Event):
     lane: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestFinished(Event):
+class RequestFinished(Event, frozen=True):
     """One attempt was answered (`status`), or failed before an answer (`status` 0, `error` says how).
 
     `duration` is seconds from sending to the end of a unary body, or to the headers of a stream.
@@ -74,8 +73,7 @@ class RequestFinished(Event):
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestRetried(Event):
+class RequestRetried(Event, frozen=True):
     """An attempt failed and will be repeated after `delay` seconds."""
 
     verb: str
@@ -85,8 +83,7 @@ class RequestRetried(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class RetryDenied(Event):
+class RetryDenied(Event, frozen=True):
     """An attempt failed, and the retry budget of the client allows no repeat now."""
 
     verb: str
@@ -95,8 +92,7 @@ class RetryDenied(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class PressureChanged(Event):
+class PressureChanged(Event, frozen=True):
     """A priority level, lane or API is held to `rate` requests a second from now (None: to none of its own),
     and not asked for `paused` seconds."""
 
@@ -106,8 +102,7 @@ class PressureChanged(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class OutageBegan(Event):
+class OutageBegan(Event, frozen=True):
     """The server refuses connections, or drops one after another: from here one probe at a time asks, and
     every informer waits."""
 
@@ -115,8 +110,7 @@ class OutageBegan(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class OutageEnded(Event):
+class OutageEnded(Event, frozen=True):
     """The server answers again after `seconds` and so many `probes`; the `waiting` informers come back spread
     over a window."""
 
@@ -126,8 +120,7 @@ class OutageEnded(Event):
     waiting: int
 
 
-@dataclass(frozen=True, slots=True)
-class CostlyList(Event):
+class CostlyList(Event, frozen=True):
     """A call site lists everything, or everything in a namespace, again and again where an informer
     (`instead`) would answer from memory. Told once for each site and resource."""
 
@@ -140,8 +133,7 @@ class CostlyList(Event):
 # --- the reflector -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class ReflectorMoved(Event):
+class ReflectorMoved(Event, frozen=True):
     """A reflector took one row of the ListWatch table."""
 
     reflector: str
@@ -151,8 +143,7 @@ class ReflectorMoved(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Listed(Event):
+class Listed(Event, frozen=True):
     """A whole list replaced the cache: counts of objects, and of the differences delivered."""
 
     reflector: str
@@ -167,8 +158,7 @@ class Listed(Event):
     duration: float
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectQuarantined(Event):
+class ObjectQuarantined(Event, frozen=True):
     """An object did not decode and was set aside under its key (empty where even that is unreadable)."""
 
     reflector: str
@@ -176,8 +166,7 @@ class ObjectQuarantined(Event):
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class StaleEventIgnored(Event):
+class StaleEventIgnored(Event, frozen=True):
     """A watch event was not newer than the object held."""
 
     reflector: str
@@ -185,8 +174,7 @@ class StaleEventIgnored(Event):
     resource_version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Rewound(Event):
+class Rewound(Event, frozen=True):
     """The server's history went back (a restored etcd): the cache follows it, and says so."""
 
     reflector: str
@@ -194,8 +182,7 @@ class Rewound(Event):
     to_version: str
 
 
-@dataclass(frozen=True, slots=True)
-class WriteNotSeen(Event):
+class WriteNotSeen(Event, frozen=True):
     """The watch of an informer has not brought an own write within `seconds`, and what the write was answered
     with could not be shown in its place: only the server can tell whether it belongs there."""
 
@@ -208,8 +195,7 @@ class WriteNotSeen(Event):
 # --- subscriptions and tasks -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class HandlerFailed(Event):
+class HandlerFailed(Event, frozen=True):
     """A handler raised; it gets the next event all the same."""
 
     informer: str
@@ -218,8 +204,7 @@ class HandlerFailed(Event):
     error: BaseException
 
 
-@dataclass(frozen=True, slots=True)
-class BacklogMerging(Event):
+class BacklogMerging(Event, frozen=True):
     """A handler fell behind by `pending` events: from here its events are merged per key."""
 
     informer: str
@@ -227,8 +212,7 @@ class BacklogMerging(Event):
     pending: int
 
 
-@dataclass(frozen=True, slots=True)
-class TaskCrashed(Event):
+class TaskCrashed(Event, frozen=True):
     """A task of the library's own ended with an unforeseen error: a bug, please report it."""
 
     task: str
