@@ -10,10 +10,8 @@ from typing import Any
 
 from ..api.errors import ConfigError
 from .auth import Anonymous, BasicAuth, BearerToken, ClientCertificate, Credentials, TokenFile
-from .client_configuration import client_configuration_config
 from .config import ClusterConfig, Impersonation
 from .in_cluster import SERVICE_ACCOUNT_DIRECTORY, in_cluster_config, why_not_in_cluster
-from .kubeconfig import kubeconfig_config, kubeconfig_paths
 from .proxy import proxy_from_environment
 
 __all__ = ["load_config"]
@@ -105,8 +103,13 @@ async def load_config(
     if isinstance(configuration, ClusterConfig):
         return replace(configuration, **fields)
     if configuration is not None:
+        from .client_configuration import client_configuration_config
+
         return client_configuration_config(configuration, environ=environ, **fields)
+    # What only a workstation needs is no part of what an agent in a cluster loads.
     if kubeconfig is not None or context is not None:
+        from .kubeconfig import kubeconfig_config
+
         return await kubeconfig_config(kubeconfig, context=context, environ=environ, **fields)
     if server is not None:
         fields.setdefault("proxy", proxy_from_environment(server, environ))
@@ -114,6 +117,8 @@ async def load_config(
     missing = why_not_in_cluster(service_account_directory, environ)
     if missing is None:
         return in_cluster_config(directory=service_account_directory, environ=environ, **fields)
+    from .kubeconfig import kubeconfig_config, kubeconfig_paths
+
     paths = kubeconfig_paths(environ)
     if not any(path.exists() for path in paths):
         raise ConfigError(

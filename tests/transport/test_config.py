@@ -303,3 +303,19 @@ def test_the_transport_and_a_pods_configuration_import_neither_kubernetes_asynci
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == ""
+
+
+def test_a_pod_does_not_load_what_reads_kubeconfigs(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("a-token")
+    (tmp_path / "ca.crt").write_text("-----BEGIN CERTIFICATE-----\n")
+    code = (
+        "import asyncio, sys; from kresilient.transport.load import load_config;"
+        "pod = {'KUBERNETES_SERVICE_HOST': '10.0.0.1', 'KUBERNETES_SERVICE_PORT': '443'};"
+        "print(asyncio.run(load_config(environ=pod, service_account_directory=sys.argv[1])).server);"
+        "print(*(m for m in ('kubeconfig', 'exec_plugin', 'oidc', 'client_configuration')"
+        " if f'kresilient.transport.{m}' in sys.modules))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.splitlines() == ["https://10.0.0.1:443", ""]
