@@ -56,7 +56,7 @@ async def test_a_list_is_given_longer_to_begin_than_to_go_on_and_a_watch_is_not(
     transport = ScriptedTransport(Scripted(200, PODS), Scripted())
     lists = listwatch(transport)
     await read(lists)
-    await lists.watch("1", lifetime=300, stall=150)
+    await lists.watch("1", lifetime=300, answer_within=150, stall=150)
     assert [(one.patience, one.stall) for one in transport.sent] == [(75.0, 30.0), (150, 150)]
 
 
