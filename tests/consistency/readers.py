@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 from kresilient.api.errors import PoisonObject
@@ -23,7 +24,9 @@ class Reader:
     """An informer that is looked at: each key only ever goes forward along its timeline, until the cache
     announces that the server went back."""
 
-    def __init__(self, scope: Scope, informer: Informer[Any], timeline: Timeline, own: set[int]) -> None:
+    def __init__(
+        self, scope: Scope, informer: Informer[Any], timeline: Timeline, own: Callable[[str, int], bool]
+    ) -> None:
         self.scope = scope
         self.informer = informer
         self.timeline = timeline
@@ -303,9 +306,8 @@ class Handler:
         what = f"{self.name}: {event.type} {key} from {_brief(old)} to {_brief(state)} ({event.source})"
         assert old == last, f"{what}, after it saw {_brief(last)}"
         if event.source is Source.WRITE and event.type is not EventType.DELETED:
-            assert int(state["metadata"]["resourceVersion"]) in reader.own, (
-                f"{what}, and we did not write that"
-            )
+            version = int(state["metadata"]["resourceVersion"])
+            assert reader.own(key, version), f"{what}, and we did not write that"
         if event.type is EventType.ADDED:
             assert last is None, what
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -60,8 +61,8 @@ class World:
             self.network, qps=None, random=random.Random(11).random, observers=[self._observed]
         )
         self.readers: list[Reader] = []
-        self.own: set[int] = set()
-        """Versions that own writes were acknowledged at, in whichever epoch."""
+        self._own: set[int] = set()  # versions that own writes were acknowledged at, in whichever epoch
+        self._writing: Counter[str] = Counter()
         self.backup: int | None = None
         self._snapshot = ""
         self._rewound = self._stopped_rewinds = 0
@@ -80,7 +81,7 @@ class World:
     async def start(self, scope: Scope) -> Reader:
         informer = self.client.informer(scope.resource, **scope.options)
         await informer.start()
-        reader = Reader(scope, informer, self.timeline, self.own)
+        reader = Reader(scope, informer, self.timeline, self._is_own)
         for epoch, (resource, key), version, owed in self._told:
             if epoch == self.timeline.now and resource == scope.plural:
                 reader.owes(key, version, **owed)
@@ -125,6 +126,7 @@ class World:
         dry: bool,
     ) -> None:
         verb, key = what.split()
+        self._writing[key] += 1
         stood = {reader: reader.version(key) for reader in self.readers}
         commits, unseen = Commits(self.timeline.now), self._unseen
         _WRITING.set(commits)
@@ -134,9 +136,11 @@ class World:
         except KresilientError as error:
             self._log(f"{what}: {type(error).__name__}")
             return
+        finally:
+            self._writing[key] -= 1
         self._log(f"{what}: {answer!r}")
         if answer is not None and not dry:
-            self.own.add(int(answer.resource_version))
+            self._own.add(int(answer.resource_version))
         if commits.epoch == self.timeline.now and not dry:
             # What a cache does not show, or shows at that very version, may not have changed; a delete waits
             # for nothing; and no write waits for ever.
@@ -145,6 +149,11 @@ class World:
                 same = ("", answer.resource_version)
                 known = {reader for reader, at in stood.items() if verb == "create" or at not in same}
             self._acknowledged(plural, commits, answer, known)
+
+    def _is_own(self, key: str, version: int) -> bool:
+        """Whether an own write of *key* was answered with *version*, as far as is known: one may be waiting
+        for another cache."""
+        return version in self._own or self._writing[key] > 0
 
     def _acknowledged(
         self, plural: str, commits: Commits, answer: KubeObject | None, known: set[Reader]
