@@ -6,11 +6,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test test-oldest soak check format bench outage clean
+.PHONY: help demo test test-oldest soak check format bench bench-page outage clean
 .DEFAULT_GOAL := help
 
 help:
-	@echo "make demo | test | test-oldest | soak | check | format | bench | outage | clean"
+	@echo "make demo | test | test-oldest | soak | check | format | bench | bench-page | outage | clean"
 
 # The stamp goes stale with pyproject.toml, so a second run installs nothing. It names the interpreter and the
 # place it was made for: one that is gone, or a clone that was moved, installs anew.
@@ -72,6 +72,12 @@ format: $(STAMP)
 # part: make bench ONLY=sync (or several: ONLY="sync limiter"); other options: make bench OPTIONS=--quick
 bench: $(STAMP)
 	@$(BIN)/python -m benchmarks $(ONLY) --json bench.json $(OPTIONS)
+
+# docs/benchmarks.md and its charts, from the bench.json of the last `make bench` and a run of the demo.
+bench-page: $(STAMP)
+	@cp bench.json docs/benchmarks.json
+	@$(BIN)/python -m kresilient.cli demo --json docs/demo.json
+	@$(BIN)/python -m benchmarks.page
 
 # The figures of docs/outage.md, and its table; some four minutes of one core. It fails where a promise is missed.
 outage: $(STAMP)

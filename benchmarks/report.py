@@ -86,10 +86,10 @@ class Row:
 
     def cells(self) -> tuple[str, str, str, str]:
         """For a table: the claim, the value, the limit, and whether it is met."""
-        value = f"{_number(self.value)} {self.unit}".rstrip()
+        value = f"{number(self.value)} {self.unit}".rstrip()
         if self.least is not None and self.most is not None and self.least != self.most:
-            value += f" ({_number(self.least)}–{_number(self.most)})"
-        bound = f"{'≥' if self.at_least else '≤'} {_number(self.limit)} {self.unit}".rstrip()
+            value += f" ({number(self.least)}–{number(self.most)})"
+        bound = f"{'≥' if self.at_least else '≤'} {number(self.limit)} {self.unit}".rstrip()
         return self.claim, value, bound, "met" if self.met else "not met"
 
 
@@ -148,20 +148,20 @@ class Report:
         """The figures and the rows, for people, as tables of Markdown."""
         labels = list(dict.fromkeys(label for case, _ in self._cases.values() for label in case))
         figures = list(dict.fromkeys(name for _, samples in self._cases.values() for name in samples))
-        head = [*labels, "runs", *(_title(name) for name in figures)]
+        head = [*labels, "runs", *(titled(name) for name in figures)]
         body = [
             [
-                *(_text(case.get(label, "")) for label in labels),
+                *(labelled(case.get(label, "")) for label in labels),
                 str(max(len(values) for values in samples.values())),
-                *(_spread(samples.get(name, [])) for name in figures),
+                *(spread(samples.get(name, [])) for name in figures),
             ]
             for case, samples in self._cases.values()
         ]
         tables = [f"## {self.title}"]
         if body:
-            tables += ["", *_aligned(head, body)]
+            tables += ["", *aligned(head, body)]
         if self.rows:
-            tables += ["", *_aligned(("row", "value", "wanted", ""), [row.cells() for row in self.rows])]
+            tables += ["", *aligned(("row", "value", "wanted", ""), [row.cells() for row in self.rows])]
         return "\n".join(tables)
 
 
@@ -215,31 +215,31 @@ def _rounded(value: float) -> float:
     return float(f"{value:.4g}")
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _spread(values: Sequence[float]) -> str:
+def spread(values: Sequence[float]) -> str:
     if not values:
         return ""
-    middle, least, most = (_number(value) for value in (median(values), min(values), max(values)))
+    middle, least, most = (number(value) for value in (median(values), min(values), max(values)))
     return middle if least == most else f"{middle} ({least}–{most})"
 
 
-def _text(label: str | int) -> str:
+def labelled(label: str | int) -> str:
     return f"{label:,}" if isinstance(label, int) else label
 
 
-def _title(name: str) -> str:
+def titled(name: str) -> str:
     for suffix, unit in _UNITS.items():
         if name.endswith(f"_{suffix}"):
             return f"{name.removesuffix(f'_{suffix}').replace('_', ' ')} {unit}"
     return name.replace("_", " ")
 
 
-def _aligned(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
+def aligned(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
     widths = [max(len(line[column]) for line in (head, *body)) for column in range(len(head))]
 
     def line(cells: Sequence[str]) -> str:

@@ -151,7 +151,9 @@ class Figures:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """The figures as plain data, without the series behind the charts."""
+        """The figures as plain data, with the load over time: `load` has a pair for each span, the seconds
+        since the start and the requests a second that the server counted (None while it was away), and
+        `phases` the name of each with its first second. The other series behind the charts are left out."""
         left_out = {"phases", "samples", "right", "polling_stale", "informer_stale"}
         plain = {name: value for name, value in asdict(self).items() if name not in left_out}
         for name, stale in (("polling", self.polling_stale), ("informer", self.informer_stale)):
@@ -167,4 +169,9 @@ class Figures:
             "ok": not self.failure,
             "failure": self.failure,
         }
+        plain["phases"] = [(phase.name, round(phase.start, 1)) for phase in self.phases]
+        plain["load"] = [
+            (round(one.at, 1), None if one.requests is None else round(one.requests, 1))
+            for one in self.rates()
+        ]
         return {name: round(value, 3) if isinstance(value, float) else value for name, value in plain.items()}
