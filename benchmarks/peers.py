@@ -11,7 +11,7 @@ from typing import Final
 from .peer_environment import python_of_peers
 from .process import Server
 from .report import Options, Report, Row, progress, ratios
-from .sides.run import informer, peer
+from .sides.run import informer, peer, why_not_compact
 
 __all__ = ["run"]
 
@@ -26,6 +26,12 @@ _PEERS: Final = {
 _AT_MOST: Final = {"kr8s, a list": 3000}
 """A peer that takes some 0.3 MB and 4 ms for each pod."""
 
+_SMALLER_SIDES: Final = {
+    "strip": f"{KRESILIENT}, without managed fields",
+    "compact": f"{KRESILIENT}, compact",
+}
+"""What kresilient can hold instead of whole objects, which no peer can."""
+
 _BEATEN: Final = ("kubernetes, its informer", "kubernetes_asyncio, a typed list")
 _PARTS: Final = (30, 10, 3, 1)
 """What part of the pods each size is."""
@@ -39,11 +45,16 @@ def run(options: Options) -> Report:
     most, rounds = options.pods_of(30_000), options.rounds_of(1)
     python = python_of_peers()
     report = Report("peers: from nothing to every pod in memory")
+    smaller = dict(_SMALLER_SIDES)
+    if why_not_compact():
+        del smaller["compact"]
     for pods in sorted({max(1, most // part) for part in _PARTS}):
         progress(f"seeding a server with {pods:,} pods …")
         with Server.seeded(pods) as server:
             for _ in range(rounds):
                 _round(report, python, server, pods)
+                for variant, name in smaller.items():
+                    report.add({"side": name, "pods": pods}, informer(server, pods, variant=variant))
     for side in _BEATEN:
         for figure, words, limit in (
             ("sync_s", "sync time", _FASTER),
