@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import signal
 import sys
 import time
@@ -21,8 +20,8 @@ from .workloads import ASIDE, WHOLE, load
 _FORM: Final = 1
 """Of the JSON; it changes with the meaning of what a reader finds there."""
 
-_FIGURE: Final = re.compile(r"\[([-+.e\d,\s]+)\]")
-"""Median, least and most, which stand on one line."""
+_CASE: Final = 4
+"""How deep a case, or a row, is in it."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,13 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             except BenchmarkFailed as error:
                 failed[name] = str(error)
                 print(f"benchmarks: {name}: {error}", file=sys.stderr)
-                continue
-            reports[name] = report, time.monotonic() - begun
-            print(report.table(), end="\n\n", flush=True)
+            else:
+                reports[name] = report, time.monotonic() - begun
+                print(report.table(), end="\n\n", flush=True)
+            if asked.json is not None:  # after each, so that what was measured is kept, whatever comes
+                asked.json.write_text(_json(on, asked.quick, reports, failed))
     except KeyboardInterrupt:
         return 130
-    if asked.json is not None:
-        asked.json.write_text(_json(on, asked.quick, reports, failed))
     if failed:
         return 2
     return 0 if all(report.met for report, _ in reports.values()) else 1
@@ -67,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="a fraction of the size and of the rounds")
     parser.add_argument("--rounds", type=_positive, metavar="R", help="how often each thing is measured")
     parser.add_argument("--pods", type=_positive, metavar="N", help="the most that a server holds")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures and rows here")
+    parser.add_argument("--json", type=_file, metavar="FILE", help="write all figures and rows here")
     return parser
 
 
@@ -75,6 +74,13 @@ def _workload(name: str) -> str:
     if name not in (*WHOLE, *ASIDE):
         raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join((*WHOLE, *ASIDE))}")
     return name
+
+
+def _file(text: str) -> Path:
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} cannot be a file: is its directory there?")
+    return path
 
 
 def _positive(text: str) -> int:
@@ -97,8 +103,21 @@ def _json(
         },
         "failed": failed,
     }
-    text = json.dumps(found, indent=1, ensure_ascii=False)
-    return _FIGURE.sub(lambda match: f"[{' '.join(match[1].split())}]", text) + "\n"
+    return _lines(found) + "\n"
+
+
+def _lines(value: Any, depth: int = 0) -> str:
+    """JSON with a line for each case and each row, so that a person can read what has changed."""
+    if depth == _CASE or not value or not isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    below = depth + 1
+    if isinstance(value, dict):
+        parts = [f"{json.dumps(name)}: {_lines(part, below)}" for name, part in value.items()]
+    else:
+        parts = [_lines(part, below) for part in value]
+    begin, end = "{}" if isinstance(value, dict) else "[]"
+    between = "\n" + " " * below
+    return f"{begin}{between}{f',{between}'.join(parts)}\n{' ' * depth}{end}"
 
 
 if __name__ == "__main__":

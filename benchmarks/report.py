@@ -21,7 +21,7 @@ Case = Mapping[str, str | int]
 """What sets one line of a table apart from the others: `{"side": "kresilient", "pods": 30000}`."""
 
 _UNITS: Final = {"per_s": "/s", "us": "µs", "ms": "ms", "s": "s", "mb": "MB", "kb": "kB", "x": "×"}
-_PACKAGES: Final = ("aiohttp", "aiolimiter", "kresilient", "msgspec")
+_PACKAGES: Final = ("aiohttp", "aiolimiter", "backports.zstd", "kresilient", "msgspec")
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,9 +99,38 @@ def test_its_json_has_the_form_that_the_readme_describes(workloads: dict[str, Ru
     assert list(found["benchmarks"]["sync"]) == ["title", "cases", "rows", "seconds"]
 
 
+def test_what_was_measured_is_kept_when_a_later_workload_breaks(
+    workloads: dict[str, Run], tmp_path: Path
+) -> None:
+    def breaks(options: Options) -> Report:
+        raise ZeroDivisionError
+
+    workloads |= {"sync": reports(1.0), "limiter": breaks}
+    file = tmp_path / "bench.json"
+    with pytest.raises(ZeroDivisionError):
+        command.main(["sync", "limiter", "--json", str(file)])
+    assert list(json.loads(file.read_text())["benchmarks"]) == ["sync"]
+
+
+def test_each_case_and_row_is_a_line_of_its_json(workloads: dict[str, Run], tmp_path: Path) -> None:
+    workloads["sync"] = reports(1.0)
+    file = tmp_path / "bench.json"
+    command.main(["sync", "--json", str(file)])
+    lines = [line.strip() for line in file.read_text().splitlines()]
+    assert '{"case": {"side": "ours"}, "runs": 1, "figures": {"cpu_s": [1.0, 1.0, 1.0]}}' in lines
+    assert [json.loads(line)["claim"] for line in lines if line.startswith('{"claim"')] == ["a claim"]
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [["nonsense"], ["--pods", "0"], ["--pods", "many"], ["--rounds", "-1"], ["--unknown"]],
+    [
+        ["nonsense"],
+        ["--pods", "0"],
+        ["--pods", "many"],
+        ["--rounds", "-1"],
+        ["--unknown"],
+        ["--json", "/no/such/place"],
+    ],
     ids=" ".join,
 )
 def test_refuses_what_it_does_not_know(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
