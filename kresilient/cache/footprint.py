@@ -102,26 +102,35 @@ def footprint_of(shared: SharedInformer, *, top: int) -> Footprint:
         [store.table for store in shared.stores],
         kind=options.resource.kind or (options.resource.plural if options.metadata_only else ""),
         owners_known=shared.intake.keeps("metadata.ownerReferences"),
+        headers_shared=not shared.intake.idle,
         top=top,
     )
 
 
 def footprint(
-    name: str, tables: Sequence[Table], *, kind: str = "", owners_known: bool = True, top: int = 10
+    name: str,
+    tables: Sequence[Table],
+    *,
+    kind: str = "",
+    owners_known: bool = True,
+    headers_shared: bool = False,
+    top: int = 10,
 ) -> Footprint:
     """What *tables* hold now. *kind* is that of their objects, where they do not say it themselves.
 
-    Raises `ConfigError` where *top* is not from 1 to 1000.
+    *headers_shared* tells that equal labels and namespaces of theirs are held once. Whose they are is then
+    whose came first. Raises `ConfigError` where *top* is not from 1 to 1000.
     """
     if not 1 <= top <= MOST_SHARES:
         raise ConfigError(f"footprint: top must be from 1 to {MOST_SHARES}, not {top!r}")
     namespaces: dict[tuple[str, str], list[int]] = {}
     owners: dict[tuple[str, str], list[int]] = {}
     objects = json_bytes = header_bytes = table_bytes = 0
+    seen: set[int] | None = set() if headers_shared else None
     for table in tables:
         held = list(table.objects.values())  # in one step, for the event loop may change them meanwhile
         for obj in held:
-            json, header, namespace = held_bytes(obj), _header_bytes(obj), obj.meta.namespace
+            json, header, namespace = held_bytes(obj), _header_bytes(obj, seen), obj.meta.namespace
             owner = _controller(obj.raw) if owners_known else ""
             _count(namespaces, (namespace, ""), json + header)
             _count(owners, (namespace, owner or kind or obj.kind), json + header)
@@ -141,20 +150,35 @@ def footprint(
     )
 
 
-def _header_bytes(obj: KubeObject) -> int:
-    """What stands beside the JSON of *obj*: structs, the strings of its header, its key, its labels."""
+def _header_bytes(obj: KubeObject, seen: set[int] | None) -> int:
+    """What stands beside the JSON of *obj*: structs, the strings of its header, its key, its labels.
+
+    What may be shared with others counts where it is not *seen*, and is from then on; None where nothing is.
+    """
     meta = obj.meta
     size = _BYTES + getsizeof(obj) + getsizeof(meta) + _TEXT + len(meta.namespace) + 1 + len(meta.name)
-    for text in (meta.name, meta.namespace, meta.uid, meta.resource_version, meta.deletion_timestamp):
+    for text in (meta.name, meta.uid, meta.resource_version, meta.deletion_timestamp):
         if text:
             size += getsizeof(text)
-    if labels := meta.labels_:
+    if meta.namespace and _first(meta.namespace, seen):
+        size += getsizeof(meta.namespace)
+    if (labels := meta.labels_) and _first(labels, seen):
         size += getsizeof(labels)
         for name, value in labels.items():
-            size += getsizeof(value)
-            if len(name) > _NAMES_IN_COMMON:
+            if _first(value, seen):
+                size += getsizeof(value)
+            if len(name) > _NAMES_IN_COMMON and _first(name, seen):
                 size += getsizeof(name)
     return size
+
+
+def _first(part: object, seen: set[int] | None) -> bool:
+    """Whether *part* is met for the first time."""
+    if seen is None:
+        return True
+    known = len(seen)
+    seen.add(id(part))
+    return len(seen) > known
 
 
 _BYTES: Final = getsizeof(b"")
