@@ -360,6 +360,8 @@ class Reflector:
                     self.freshness.heard(self._clock())
                     for item in items:
                         self._keep(item, table)
+                    if not self._intake.idle:
+                        await asyncio.sleep(0)  # more may be there already, and each piece takes its time
         self._fresh, self._relist_at = table, None
         self._backoff.healthy()
         self.freshness.heard(self._clock())
@@ -405,6 +407,8 @@ class Reflector:
                         else:
                             self._keep(frame, table)
                             grew = True
+                    if not self._intake.idle:
+                        await asyncio.sleep(0)
                     if grew:
                         patience.reschedule(min(clock() + timing.streaming_patience, deadline))
         except TimeoutError:
