@@ -12,6 +12,11 @@ from ..api.objects import KubeObject
 
 __all__ = ["Codec", "CompactObject", "held_bytes", "zstd"]
 
+_LEVEL: Final = 3
+"""zstd's own default, which has to be said: without, a dictionary is digested for whatever level happened to
+stand in memory, by `backports.zstd` 1.0 and 1.1 at least. Level 1 saves a tenth of the time and costs a fifth
+of the room; 6 takes three times as long for hardly anything."""
+
 _LARGEST: Final = 110 * 1024
 """The largest dictionary; zstd trains none that is larger by itself (`ZDICT_MAX_DICT_SIZE`)."""
 
@@ -53,7 +58,7 @@ class Codec:
     def __init__(self, dictionary: Any = None) -> None:
         module = zstd()
         compressor = module.ZstdCompressor(
-            zstd_dict=None if dictionary is None else dictionary.as_digested_dict
+            level=_LEVEL, zstd_dict=None if dictionary is None else dictionary.as_digested_dict
         )
         self._compress: Callable[[bytes, int], bytes] = compressor.compress
         self._flush: int = compressor.FLUSH_FRAME
