@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import resource
@@ -222,9 +223,13 @@ class Clock:
 
 
 class Span:
-    """What a side does, from an idle client on: its time, and the growth of its peak of memory."""
+    """What a side does, from an idle client on: its time, and the growth of its peak of memory.
+
+    What was imported is collected before, for none of it is the side's doing.
+    """
 
     def __init__(self) -> None:
+        gc.collect()
         self.begun = time.monotonic()
         self._idle = peak_rss_mb()
         self._clock = Clock()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import socket
 import ssl
 import zlib
@@ -38,7 +37,6 @@ def with_aiohttp(asked: argparse.Namespace) -> None:
 def one_pass(asked: argparse.Namespace) -> None:
     pieces: list[bytes] = []
     asyncio.run(_read(asked, pieces.append))
-    gc.collect()
     span = Span()
     objects = _split_frames(pieces) if asked.form == "stream" else _split_list(pieces)
     span.end(objects=objects, size=sum(map(len, pieces)))
