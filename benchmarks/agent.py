@@ -29,6 +29,9 @@ _IMPORTS: Final = {
     _LOADS: ("kresilient.connection", "kresilient.transport.load", "kresilient.transport.http"),
 }
 
+_PARTS: Final = 10
+"""Of the packages that it imports, so many that take the longest stand in the table."""
+
 _RSS_LIMIT: Final = 48.0
 _IMPORT_MB: Final = 8.0
 _IMPORT_S: Final = 0.15
@@ -39,6 +42,7 @@ def run(options: Options) -> Report:
     rounds = options.rounds_of(7, quick=2)
     report = Report(f"agent: in a cluster, with the {_PER_NODE} pods of its node")
     nodes = 10 if options.quick else _NODES
+    parts: list[dict[str, float]] = []
     with TemporaryDirectory(prefix="kresilient-bench-") as directory:
         Path(directory, "token").write_text(_TOKEN)
         Path(directory, "namespace").write_text("default")
@@ -50,6 +54,10 @@ def run(options: Options) -> Report:
                 for name, modules in _IMPORTS.items():
                     figures = measured("-m", "benchmarks.sides.imports", *modules, timeout=60)
                     report.add({"what": name}, figures)
+                parts.append(measured("-m", "benchmarks.sides.import_times", *_IMPORTS[_LOADS], timeout=60))
+    for package in sorted(parts[0], key=parts[0].__getitem__, reverse=True)[:_PARTS]:
+        for part in parts:
+            report.add({"what": f"of these: {package}"}, {"import_s": part.get(package, 0.0) / 1e3})
     report.rows = _rows(report)
     return report
 
