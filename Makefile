@@ -69,9 +69,10 @@ format: $(STAMP)
 	@$(BIN)/python -m ruff check --fix .
 
 # Every row of benchmarks/README.md, in less than 15 minutes of two cores; the figures are in bench.json then. One
-# part: make bench ONLY=sync (or several: ONLY="sync limiter"); other options: make bench OPTIONS=--quick
+# part, which leaves that file alone: make bench ONLY=sync (or several: ONLY="sync limiter"); other options:
+# make bench OPTIONS=--quick
 bench: $(STAMP)
-	@$(BIN)/python -m benchmarks $(ONLY) --json bench.json $(OPTIONS)
+	@$(BIN)/python -m benchmarks $(or $(ONLY),--json bench.json) $(OPTIONS)
 
 # docs/benchmarks.md and its charts, from the bench.json of the last `make bench` and a run of the demo.
 bench-page: $(STAMP)
