@@ -37,7 +37,9 @@ class BenchmarkFailed(Exception):
 
 
 def _environment() -> dict[str, str]:
-    return {**os.environ, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    # An installed package is compiled; without this each process would compile the one that is measured anew.
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
 
 def measured(*arguments: str, timeout: float, python: str = sys.executable) -> dict[str, Any]:
