@@ -27,6 +27,11 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         ("kresilient.testing.plugin", "aiohttp msgspec kubernetes_asyncio trustme"),
         ("kresilient.client", "kubernetes_asyncio yaml rich matplotlib trustme"),
         ("kresilient.transport.http", "kubernetes_asyncio yaml"),
+        (
+            "kresilient.connection, kresilient.transport.http, kresilient.transport.load",
+            "kresilient.transport.kubeconfig kresilient.transport.exec_plugin kresilient.transport.oidc "
+            "structlog yaml kresilient.adapters kresilient.testing kresilient.cli",
+        ),
         ("kresilient.connection, kresilient.adapters.request_info", "kubernetes_asyncio"),
     ],
 )
