@@ -36,6 +36,7 @@ class Feed:
         if consumers < 1:
             raise ConfigError(f"concurrency must be at least 1, not {consumers}")
         self.consumers = consumers
+        self._limit = max_backlog
         self.name = name
         self.informer = informer
         self._observe = observe
@@ -91,6 +92,11 @@ class Feed:
     def pending(self) -> int:
         """Changes that wait to be taken, not counting those of the first snapshot."""
         return self._backlog.pending
+
+    @property
+    def behind(self) -> bool:
+        """Whether it will soon have to merge: more than half of its backlog is pending."""
+        return not self._backlog.merging and 2 * self._backlog.pending > self._limit
 
     def take(self) -> Event[KubeObject] | None:
         """The next event; None where there is none now, and never will be once it is closed."""

@@ -90,6 +90,9 @@ _RUN: Final = 200
 
 _NOTHING: Final = OwnVersion()
 
+_PATIENCE: Final = 20
+"""Turns of the event loop that whoever is behind has to catch up after a run: he may be so for ever."""
+
 _SLICE: Final = 1000
 """Differences computed or delivered before the event loop gets a turn."""
 
@@ -102,6 +105,9 @@ class Sink(Protocol):
 
     def recipients(self) -> Sequence[Recipient]:
         """Where a change of the store as it is now has to go."""
+
+    def behind(self) -> bool:
+        """Whether somebody who is told of changes has much to catch up with."""
 
     def moved(self, reflector: Reflector) -> None:
         """The state, or the reason for it, is another."""
@@ -628,10 +634,13 @@ class Reflector:
     async def _receive_all(self, frames: Iterable[WatchFrame]) -> Signal | None:
         """Apply *frames*, in runs after each of which others have a turn; a signal where one ends the stream.
 
+        Whoever is told of changes and is behind has some turns more, and the server waits meanwhile: handlers
+        that never wait would else be outrun by as much as their events cost more than to read them.
+
         Cancelled: those before are applied, and told of.
         """
-        frames, announcements = iter(frames), self.announcements
-        while True:
+        frames, announcements, more = iter(frames), self.announcements, True
+        while more:
             left = _RUN
             announcements.hold()
             try:
@@ -642,11 +651,15 @@ class Reflector:
                     if not left:
                         break
                 else:
-                    return None
+                    more = False
             finally:
                 announcements.release()
                 self._reached(self.store.version)
-            await asyncio.sleep(0)
+            turns = 0
+            while turns < _PATIENCE and (self._sink.behind() or (more and not turns)):
+                await asyncio.sleep(0)
+                turns += 1
+        return None
 
     def _receive(self, frame: WatchFrame) -> Signal | None:
         """Apply one frame; a signal where it ends the stream."""

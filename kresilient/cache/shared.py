@@ -238,6 +238,9 @@ class SharedInformer:
     def recipients(self) -> list[Recipient]:
         return [feed.push for feed in tuple(self._feeds)]  # a stream that is dropped leaves at any moment
 
+    def behind(self) -> bool:
+        return any(feed.behind for feed in self._feeds)
+
     def moved(self, _reflector: Reflector) -> None:
         self._changed.set()
 

@@ -14,6 +14,7 @@ import pytest
 
 from kresilient.api.errors import ConfigError, LifecycleError, SyncError
 from kresilient.api.objects import KubeObject
+from kresilient.cache import turns as turns_module
 from kresilient.cache.events import Event, EventType, Source
 from kresilient.cache.informer import Informer
 from kresilient.cache.turns import turns_of
@@ -431,6 +432,37 @@ async def test_a_burst_of_events_is_told_in_runs_between_which_others_have_their
             there.append(len(pods))
         assert seen == names and world.reported(BacklogMerging) == []
         assert max(later - earlier for earlier, later in pairwise(there)) <= 200
+
+
+async def test_a_watch_does_not_outrun_handlers_that_never_wait(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns_module, "_TURN", -1.0)  # each event takes a turn of the loop
+    world.server.create("v1/pods", pod("a"))
+    async with world.client.informer("v1/pods") as pods:
+        await pods.synced(30)
+        seen: list[str] = []
+        pods.add_handler(on_update=lambda _, new: seen.append(new.labels["v"]), max_backlog=100)
+        for value in range(300):
+            label(world, "a", value)
+            if value % 20 == 19:
+                await world.until(lambda last=str(value): pods.list(label_selector=f"v={last}"), step=0)
+        await world.until(lambda: seen and seen[-1] == "299")
+        assert seen == [str(value) for value in range(300)]
+        assert world.reported(BacklogMerging) == []
+
+
+async def test_a_watch_goes_on_however_far_a_handler_is_behind(world: World) -> None:
+    world.server.create("v1/pods", pod("a"))
+    async with world.client.informer("v1/pods") as pods:
+        await pods.synced(30)
+        subscription = pods.add_handler(on_event=Slow(1e6), max_backlog=10)
+        start = asyncio.get_running_loop().time()
+        for value in range(30):
+            label(world, "a", value)
+            await world.until(lambda last=str(value): pods.list(label_selector=f"v={last}"), step=0.001)
+        assert subscription.pending == 10
+        assert asyncio.get_running_loop().time() - start < 1
 
 
 async def test_a_handler_that_comes_within_a_run_of_events_is_told_of_each_object_once(world: World) -> None:
