@@ -142,6 +142,8 @@ class WriteThrough:
         """
         done = acknowledged(where, verb, key, body)
         if done is None:
+            if verb == "delete":  # of whatever: a list to come has to be of later
+                self._wrote(where.parent, "")
             return
         # The version of what was deleted may be one at which it was still there.
         self._wrote(where.parent, done.version if isinstance(done, Written) else "")

@@ -346,7 +346,7 @@ class Reflector:
     # --- lists ---
 
     async def _list(self, listing: Listing) -> Signal:
-        if self._missed and listing.strategy is Strategy.CACHE:
+        if self._missed and not listing.most_recent:
             return OlderList("the server's cache may lack what was written before", "")
         table, self._fresh = self.store.new_table(), None
         self._result, self._list_started = ListResult(), self._clock()

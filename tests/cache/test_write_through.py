@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 import kresilient as kr
+from kresilient.api.resources import Resource
 from kresilient.cache.events import Event, EventType, Source
 from kresilient.cache.informer import Informer
 from kresilient.observe.events import WriteNotSeen
@@ -861,6 +862,21 @@ async def test_an_informer_that_starts_after_a_write_shows_it_though_the_server_
 
 
 @pytest.mark.parametrize("streaming", [True, False])
+async def test_an_informer_that_was_refused_shows_what_was_written_meanwhile_though_the_server_lags(
+    world: World, streaming: bool
+) -> None:
+    await world.client.create(PODS, pod("a"))
+    refused = world.server.faults.on(["list", "watch"], PODS).status(403)
+    async with world.client.informer(PODS, streaming=streaming) as informer:
+        await world.until(lambda: informer.health.reflectors[0].denied)
+        world.server.faults.on(["list", "watch"], PODS).times(2).lag()
+        await world.client.create(PODS, pod("b"))
+        refused.lift()
+        await world.until(lambda: informer.has_synced)
+        assert "default/b" in informer
+
+
+@pytest.mark.parametrize("streaming", [True, False])
 async def test_an_informer_that_starts_after_a_delete_does_not_show_what_was_deleted(
     world: World, streaming: bool
 ) -> None:
@@ -869,6 +885,20 @@ async def test_an_informer_that_starts_after_a_delete_does_not_show_what_was_del
     world.server.faults.on(["list", "watch"], maps).times(1).lag()
     await world.client.delete(maps, A)
     async with world.client.informer(maps, streaming=streaming) as informer:
+        await informer.synced()
+        assert A not in informer
+
+
+async def test_a_delete_of_which_the_server_says_nothing_is_shown_by_an_informer_that_starts_after_it(
+    world: World,
+) -> None:
+    maps = "v1/configmaps"
+    world.server.create(maps, {"metadata": {"name": "a", "namespace": "default"}})
+    world.server.faults.on(["list", "watch"], maps).times(1).lag()
+    world.server.delete(maps, A)
+    answer = b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Success"}'
+    await world.client.acknowledged(Resource.parse(maps), "delete", A, answer, before=())
+    async with world.client.informer(maps, streaming=False) as informer:
         await informer.synced()
         assert A not in informer
 
