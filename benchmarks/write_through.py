@@ -184,8 +184,7 @@ class _Side:
         written = object_written(answer, _PODS)
         behind = self._informer.resource_version == stood
         decoded = time.perf_counter()
-        if write.request.verb != "delete":
-            self._through.compare(before, write, written)
+        self._through.compare(before, write, written.resource_version)
         verb, key = write.request.verb, write.key
         await self._through.acknowledged(_PODS, verb, key, answer.body, before=before)
         shown = time.perf_counter()

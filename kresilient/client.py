@@ -531,8 +531,11 @@ class Client:
         )
         before = self.stand(where, write.key)
         answer = await self._call(write.request, repeatable=write.repeatable)
+        last = object_deleted(answer, where)
+        if last is not None:
+            self._write_through.compare(before, write, last.resource_version)
         await self._show(write, where, answer, before)
-        return object_deleted(answer, where)
+        return last
 
     # --- informers ---
 
@@ -668,7 +671,7 @@ class Client:
             obj = object_written(answer, where)
         except PoisonObject as error:
             raise OutcomeUnknown(f"{request.what}: done, but its answer cannot be read: {error}") from error
-        above = self._write_through.compare(before, write, obj)
+        above = self._write_through.compare(before, write, obj.resource_version)
         await self._show(write, where, answer, before, above)
         return obj
 

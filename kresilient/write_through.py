@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 from .api.errors import ConfigError
-from .api.objects import KubeObject
 from .api.resources import Key, Resource
 from .api.versions import is_older, later
 from .cache.acknowledged import Deleted, Written, acknowledged
@@ -100,12 +99,11 @@ class WriteThrough:
                 stood.append(Stood(reflector, seen, base, uid, version, reflector.health.rewinds))
         return stood
 
-    def compare(self, before: Iterable[Stood], write: Write, obj: KubeObject) -> frozenset[Reflector]:
-        """Suspect a restored etcd where *write* was answered with a version below those *before* it.
+    def compare(self, before: Iterable[Stood], write: Write, version: str) -> frozenset[Reflector]:
+        """Suspect a restored etcd where *write* was answered with a *version* below those *before* it.
 
         Returns the reflectors that hold what is not, or was not, of the history that was written to.
         """
-        version = obj.resource_version
         if write.dry_run or version == write.sent_version:
             return frozenset()
         above = set()
@@ -168,8 +166,10 @@ class WriteThrough:
             await self._wait(waiting, done)
 
     async def _wait(self, waiting: Collection[_Waiting], done: Written | Deleted) -> None:
+        waited = False
         try:
             await asyncio.wait([one.future for one in waiting], timeout=PATIENCE)
+            waited = True
         finally:
             for one in waiting:
                 late = not one.future.done()
@@ -177,5 +177,5 @@ class WriteThrough:
                 if one.stood is not None and one.stood.rewound > one.above:
                     continue
                 shown = (late or one.above) and one.cache.show(done)
-                if late and (one.above or not shown):
+                if waited and late and (one.above or not shown):
                     self._observe(WriteNotSeen(one.cache.name, done.key, done.version, PATIENCE))

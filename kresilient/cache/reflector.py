@@ -180,6 +180,7 @@ class Reflector:
         self._silence: Silence | None = None  # runs while a watch is read
         self._heard = 0.0  # when a watch brought something last, or was opened
         self._suspicion = Suspicion()
+        self._went_back = ""  # the proof that the history went back, until a list was accepted for it
         self._fresh: Table | None = None  # the list that was read and is not swapped in yet
         self._result = ListResult()
         self._list_started = 0.0
@@ -208,7 +209,7 @@ class Reflector:
     def end(self) -> None:
         """End all waits for a version: it goes no further. For when `run` was cancelled before it began."""
         self._progress.end(LifecycleError(f"the informer of {self.name} ended"))
-        self._suspicion.settle()
+        self._suspicion.end()
 
     # --- own writes ---
 
@@ -376,6 +377,8 @@ class Reflector:
             return NotAList(f"the list has no resourceVersion, where the cache stands at {seen}")
         if is_older(version, seen):
             return OlderList(f"the list is of version {version}, and {seen} was seen before", version)
+        if self._went_back:  # and has come past what was seen since, with other objects
+            return OlderList(self._went_back, version)
         return ListDone(version=version)
 
     async def _read_streaming_list(self, listing: Listing, table: Table) -> Signal | None:
@@ -478,9 +481,12 @@ class Reflector:
         if rewind:
             self.health.rewinds += 1
             self._deleted.clear()
+            self._went_back = ""
             self._suspicion.settle()
             self._observe(Rewound(self.name, seen, result.version))
         consistent = isinstance(self._state, Listing) and self._state.most_recent
+        if consistent:
+            self._suspicion.refuted()  # where it was none: what was seen before is in it
         self.freshness.replaced(result.version, consistent_since=result.begun if consistent else None)
         if first:
             self._missed = False
@@ -525,7 +531,8 @@ class Reflector:
         newest = await self._listwatch.newest(yielding=self._yielding)
         self.freshness.heard(self._clock())
         if is_older(newest.version, seen):
-            return WentBack(f"the server is at version {newest.version}, and {seen} was seen before")
+            self._went_back = f"the server was at version {newest.version}, and {seen} was seen before"
+            return WentBack(self._went_back)
         self.freshness.shown(newest.version, newest.begun)
         # The silence was harmless: be slower to suspect it, but no slower than the watch's own end.
         self._stall = min(2 * self._stall, self._timing.watch_lifetime[1] + self._timing.stall)

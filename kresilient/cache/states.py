@@ -242,7 +242,7 @@ class Action(Enum):
 
     NONE = "nothing"
     REPLACE = "swap the new list in, deliver the difference"
-    REWIND = "swap the older list in as the truth, compare by uid, announce it"
+    REWIND = "swap that list in as the truth, compare by uid, announce it"
     STREAMING_OFF = "ask for no streaming list for 10 minutes"
     SET_ASIDE = "set the object aside under its key, flag and count it, schedule a paced relist"
     IGNORE = "ignore the event, count it"
@@ -343,7 +343,7 @@ TABLE: Final[tuple[Row, ...]] = (
         "WATCHING(list version)",
     ),
     Row(
-        "a most recent list is older than what was seen",
+        "a most recent list is older than what was seen, or follows a proof that the history went back",
         (Listing,),
         OlderList,
         Action.REWIND,

@@ -12,11 +12,11 @@ __all__ = ["Suspicion"]
 class Suspicion:
     """What one reflector has to look into when it next watches, and who waits for the outcome."""
 
-    __slots__ = ("_open", "_raised", "_waiting")
+    __slots__ = ("_ended", "_open", "_raised", "_waiting")
 
     def __init__(self) -> None:
         self._raised: WriteBehind | None = None
-        self._open = False
+        self._open = self._ended = False
         self._waiting: set[asyncio.Future[None]] = set()
 
     @property
@@ -35,9 +35,9 @@ class Suspicion:
         return raised
 
     def settled(self) -> asyncio.Future[None] | None:
-        """Done once it is known whether the history went back; None where nothing is suspected. Cancel it, or
-        it waits for ever."""
-        if not self._open:
+        """Done once it is known whether the history went back; None where nothing is suspected, or nobody is
+        left to look. Cancel it, or it waits for ever."""
+        if not self._open or self._ended:
             return None
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.add(future)
@@ -49,8 +49,13 @@ class Suspicion:
         if self._raised is None:
             self.settle()
 
+    def end(self) -> None:
+        """Nobody will know."""
+        self._ended = True
+        self.settle()
+
     def settle(self) -> None:
-        """It went back, or nobody will know."""
+        """It went back."""
         self._open = self._raised is not None
         for future in tuple(self._waiting):
             if not future.done():

@@ -175,7 +175,10 @@ class StaleEventIgnored(Event, frozen=True):
 
 
 class Rewound(Event, frozen=True):
-    """The server's history went back (a restored etcd): the cache follows it, and says so."""
+    """The server's history went back (a restored etcd): the cache follows it, and says so.
+
+    By then the new history may have come past `from_version` again.
+    """
 
     reflector: str
     from_version: str

@@ -16,7 +16,14 @@ from kresilient.api.objects import KubeObject
 from kresilient.cache.events import Event, EventType, Source
 from kresilient.cache.informer import Informer
 from kresilient.cache.timing import Timing
-from kresilient.observe.events import Listed, ObjectQuarantined, RequestFinished, Rewound, StaleEventIgnored
+from kresilient.observe.events import (
+    Listed,
+    ObjectQuarantined,
+    ReflectorMoved,
+    RequestFinished,
+    Rewound,
+    StaleEventIgnored,
+)
 from kresilient.testing.server import Fault, Match
 
 from .world import World, pod
@@ -560,6 +567,44 @@ async def test_an_own_write_below_the_caches_version_shows_a_restored_etcd_at_on
     assert (
         "an own write was answered with a version below what was seen, or no watch gets to one" in world.rows
     )
+
+
+async def test_a_history_that_went_back_and_has_come_past_the_cache_since_is_followed_and_announced(
+    world: World,
+) -> None:
+    world.server.create("v1/pods", pod("old"))
+    async with following(world) as (pods, seen):
+        backup = int(pods.resource_version)
+        for name in ("x", "y", "z"):
+            world.server.create("v1/pods", pod(name))
+        await world.until(lambda: len(pods) == 4)
+        world.server.rewind(backup)
+        went_back = "the server's version is below the cache's: its history went back"
+
+        def others_write(event: object) -> None:
+            if isinstance(event, ReflectorMoved) and event.row == went_back:
+                for number in range(10):
+                    world.server.create("v1/pods", pod(f"since-{number}"))
+
+        world.client.observers.add(others_write)
+        await world.client.create("v1/pods", pod("mine"))
+        assert pods.health.reflectors[0].rewinds == len(world.reported(Rewound)) == 1
+        assert versions(pods) == world.truth()
+        await world.until(lambda: len(seen) == 18)
+        assert {e.source for e in seen[4:]} == {Source.RELIST}
+
+
+async def test_a_suspicion_is_settled_by_a_list_that_comes_in_the_place_of_the_proof(world: World) -> None:
+    async with following(world) as (pods, _):
+        (reflector,) = pods._shared.reflectors.values()
+        world.server.faults.next("list", "v1/pods").status(410)
+        reflector.suspect_rewind("a write was answered with an old version")
+        settled = reflector.settled()
+        assert settled is not None
+        await world.until(lambda: len(world.reported(Listed)) == 2)
+        assert settled.done()
+        assert "the server's version is not below the cache's" not in world.rows
+    assert not world.reported(Rewound)
 
 
 async def test_any_other_list_from_the_past_is_not_accepted(world: World) -> None:

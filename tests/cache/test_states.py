@@ -56,7 +56,7 @@ WALK: list[tuple[str, State, Signal, bool, State, Action]] = [
     ("list done", Listing(CACHE), ListDone(version="9"), False, Watching("9"), Action.REPLACE),
     ("list done", Listing(STREAM, "7"), ListDone(version="9"), True, Watching("9"), Action.REPLACE),
     (
-        "a most recent list is older than what was seen",
+        "a most recent list is older than what was seen, or follows a proof that the history went back",
         Listing(LATEST),
         OlderList(version="3"),
         False,
@@ -64,7 +64,7 @@ WALK: list[tuple[str, State, Signal, bool, State, Action]] = [
         Action.REWIND,
     ),
     (
-        "a most recent list is older than what was seen",
+        "a most recent list is older than what was seen, or follows a proof that the history went back",
         Listing(STREAM),
         OlderList(version="3"),
         True,

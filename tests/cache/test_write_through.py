@@ -463,6 +463,54 @@ async def test_a_write_to_a_restored_etcd_returns_once_its_caches_have_followed_
         assert informer.get(ours.key).resource_version == ours.resource_version
 
 
+async def test_a_delete_that_is_answered_with_an_object_shows_a_restored_etcd_and_waits_for_nothing(
+    world: World,
+) -> None:
+    world.server.create(PODS, pod("a"))
+    async with world.client.informer(PODS, streaming=False) as informer:
+        await informer.synced()
+        backup = world.server.state.version
+        for number in range(10):
+            world.server.patch(PODS, A, {"metadata": {"labels": {"x": str(number)}}})
+        await informer.wait_for(str(world.server.state.version))
+        world.server.rewind(backup)
+        began = asyncio.get_running_loop().time()
+        await world.client.delete(PODS, A)
+        assert asyncio.get_running_loop().time() == began
+        await world.until(lambda: informer.health.reflectors[0].rewinds == 1, 10)
+        assert {one.key: one.resource_version for one in informer.list()} == server_has(world)
+
+
+async def test_a_write_whose_caller_leaves_is_not_said_to_be_unseen(world: World) -> None:
+    world.server.create(PODS, pod("a"))
+    async with world.client.informer(PODS) as informer:
+        await informer.synced()
+        backup = world.server.state.version
+        for name in ("lost", "too"):
+            world.server.create(PODS, pod(name))
+        await informer.wait_for(str(world.server.state.version))
+        world.server.rewind(backup)
+        proofs = world.server.faults.on("list", PODS).hang()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(5.0):
+                await world.client.patch(PODS, A, {"metadata": {"labels": {"x": "y"}}})
+        assert proofs.hits
+        assert world.reported(WriteNotSeen) == []
+
+
+async def test_a_write_does_not_wait_for_a_cache_that_ended_while_it_was_sent(world: World) -> None:
+    world.server.create(PODS, pod("a"))
+    async with world.client.informer(PODS) as informer:
+        await informer.synced()
+        (reflector,) = informer._shared.reflectors.values()
+        reflector.suspect_rewind("a write was answered with an old version")
+        waiting = reflector.settled()
+        reflector.end()
+        assert waiting is not None and waiting.done()
+        reflector.suspect_rewind("and another one")
+        assert reflector.settled() is None
+
+
 async def test_a_write_that_is_not_above_its_cache_for_nothing_waits_for_no_proof(world: World) -> None:
     """One that changes nothing is answered with a version of before, which a later own write is above."""
     world.server.create(PODS, pod("a"))
