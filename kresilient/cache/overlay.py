@@ -22,7 +22,8 @@ from .store import Store, Table
 __all__ = ["Change", "Overlay"]
 
 _UNCONFIRMED: Final = 4096
-"""Deletes of unknown version, of objects that the base does not hold, that are remembered."""
+"""What is remembered at least of keys under which neither the base nor readers have anything: deletes, and
+writes of objects outside of the cache."""
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
@@ -63,6 +64,7 @@ class Overlay:
     """
 
     __slots__ = (
+        "_bound_at",
         "_consistent",
         "_gone",
         "_lists",
@@ -80,6 +82,7 @@ class Overlay:
         self._gone: dict[str, _Gone] = {}  # by uid
         self._unseen: LRUCache[str, None] = LRUCache(_UNCONFIRMED)  # of those, the ones nothing else bounds
         self._settling: list[tuple[int, bool, str]] = []  # a heap: what to look at once a version is reached
+        self._bound_at = 4 * _UNCONFIRMED  # when pending
         self._lists = 0
         self._newest = 0
         self._consistent = False  # the list that was asked for last
@@ -322,8 +325,22 @@ class Overlay:
         del self._gone[uid]
         self._unseen.pop(uid, None)
 
+    def _bound(self) -> None:
+        """Where the base is not brought further for long, forget the oldest of what hides nothing known."""
+        own = sorted((one.version, key) for key, one in self._own.items() if one.object is one.base is None)
+        for _, key in own[:-_UNCONFIRMED]:
+            del self._own[key]
+        gone = sorted(
+            (one.version, uid) for uid, one in self._gone.items() if one.version is not None and not one.there
+        )
+        for _, uid in gone[:-_UNCONFIRMED]:
+            self._forget_gone(uid)
+        self._bound_at = max(4 * _UNCONFIRMED, 2 * self.pending)
+
     def _settle_at(self, version: int, name: str, *, gone: bool) -> None:
         heappush(self._settling, (version, gone, name))
+        if self.pending > self._bound_at:
+            self._bound()
         if len(self._settling) > 2 * self.pending + 64:  # a key that is written again and again in an outage
             self._settling = [(own.version, False, key) for key, own in self._own.items()]
             self._settling += [

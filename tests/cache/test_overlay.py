@@ -357,6 +357,20 @@ def test_deletes_that_nothing_can_confirm_are_bounded() -> None:
     assert cache.shown is None
 
 
+def test_what_was_made_and_deleted_is_bounded_while_the_watch_brings_nothing() -> None:
+    cache = Cache("10", obj(5, uid="u"))
+    cache.overlay.deleted(KEY, "u", "11")
+    for number in range(20_000):
+        key, made, deleted = f"default/{number}", obj(2 * number + 12), str(2 * number + 13)
+        cache.overlay.wrote(key, f"u{number}", made.resource_version, made)
+        cache.overlay.deleted(key, f"u{number}", deleted)
+    assert cache.overlay.pending <= 4 * 4096 + 1
+    assert len(cache.overlay._settling) <= 2 * cache.overlay.pending + 64
+    assert cache.shown is None, "what the base holds is hidden however old"
+    assert cache.overlay.put(key, made) is None, "the last ones are those that count"
+    assert list(cache.store.table.objects) == []
+
+
 def test_keys_that_are_written_while_tables_are_compared_are_told() -> None:
     cache = Cache("10", obj(5))
     cache.overlay.touched = set()
