@@ -52,7 +52,8 @@ class Silence:
         if self.expired():
             return
         due = self._due()
-        if due > self._timer.when():
+        # A timer may run out a moment early; and what is due at once, whenever it is asked, is due.
+        if due > max(self._timer.when(), self._loop.time()):
             self._timer = self._loop.call_at(due, self._run_out)
         else:
             self._limit.reschedule(due)

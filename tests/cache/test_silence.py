@@ -105,3 +105,16 @@ async def test_a_cancellation_from_outside_is_no_silence() -> None:
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
+
+
+def test_what_is_due_at_once_whenever_it_is_asked_ends_the_wait() -> None:
+    """On a clock that goes on meanwhile."""
+
+    async def wait() -> None:
+        async with asyncio.timeout(20.0) as patience:
+            with pytest.raises(TimeoutError):
+                async with Silence(now):
+                    await asyncio.Event().wait()
+            assert not patience.expired(), "it asked again and again"
+
+    asyncio.run(wait())
