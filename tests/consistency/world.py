@@ -171,7 +171,7 @@ class World:
         before = self.timeline.before(track, version)
         if before is not None and before.spoilt:
             return
-        owed = {"ended": ended, "gone": before.uid if before and answer is None else ""}
+        owed: dict[str, Any] = {"ended": ended, "gone": before.uid if before and answer is None else ""}
         self._told.append((self.timeline.now, track, version, owed))
         for reader in self.readers:
             if reader.scope.plural == track[0]:
