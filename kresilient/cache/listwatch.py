@@ -330,9 +330,13 @@ def signal_of(error: KresilientError, listing: Listing | None) -> Signal:
         return Unavailable(reason)
     if isinstance(error, ExpiredError):
         return Expired(reason)
+    # A server says 504 to a version it has not reached. The Status that tells so may be lost on the way, and
+    # the same request would be answered so for ever.
+    lost = error.code == 504 and not error.status.message and listing is not None and bool(listing.version)
     if (
         error.status.has_cause("ResourceVersionTooLarge")
         or "Too large resource version" in error.status.message
+        or lost
     ):
         return TooLarge(reason, error.retry_after or 0.0)
     if isinstance(error, UnauthorizedError):

@@ -267,3 +267,11 @@ def test_what_a_failure_means(error: KresilientError, listing: Listing | None, s
     found = signal_of(error, listing)
     assert type(found) is signal
     assert found.reason == str(error)
+
+
+@pytest.mark.parametrize(("version", "kind"), [("7", TooLarge), ("", Unavailable)])
+def test_a_504_whose_status_was_lost_is_of_a_version_that_the_server_has_not_reached(
+    version: str, kind: type[Signal]
+) -> None:
+    error = api_error(504, b"", what="list v1/pods", content_type="application/json")
+    assert isinstance(signal_of(error, Listing(Strategy.NOT_OLDER, version)), kind)
