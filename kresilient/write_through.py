@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
@@ -33,6 +34,7 @@ class Stood:
         base: the version of what it holds, own writes apart.
         uid, object: of the object that it showed under the key, and its version; `""` where there was none.
         rewinds: how often the server's history had gone back.
+        at: the loop time.
     """
 
     reflector: Reflector
@@ -41,11 +43,17 @@ class Stood:
     uid: str
     object: str
     rewinds: int
+    at: float
 
     @property
     def rewound(self) -> int:
-        """How often the history went back since. What was written may be of one that is lost."""
+        """How often the history went back since."""
         return self.reflector.health.rewinds - self.rewinds
+
+    def lost(self, *, above: bool) -> bool:
+        """Whether what was written may be of a history that is lost; where the cache stood *above* it, it is
+        not of the one that it stood in."""
+        return self.rewound > above and self.at < self.reflector.rewound_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +97,14 @@ class WriteThrough:
 
     def before(self, where: Resource, key: Key | None) -> list[Stood]:
         """Where the caches stand now that a write to *where*, and there to *key*, is about to be sent."""
-        stood = []
+        stood, now = [], asyncio.get_running_loop().time()
         for cache in self._caches(where.parent):
             for reflector in cache.reflectors.values():
                 store = reflector.store
                 held = store.table.objects.get(key) if key is not None and store.synced else None
                 uid, version = ("", "") if held is None else (held.uid, held.resource_version)
                 seen, base = (reflector.seen, store.version) if store.synced else ("", "")
-                stood.append(Stood(reflector, seen, base, uid, version, reflector.health.rewinds))
+                stood.append(Stood(reflector, seen, base, uid, version, reflector.health.rewinds, now))
         return stood
 
     def compare(self, before: Iterable[Stood], write: Write, version: str) -> frozenset[Reflector]:
@@ -150,18 +158,19 @@ class WriteThrough:
         for cache in self._caches(where.parent):
             reflector = cache.reflector_of(done.key)
             stood = since.get(reflector) if reflector is not None else None
+            sent = stood.at if stood is not None else -math.inf
             stood_above = reflector in above and isinstance(done, Written)
-            if stood is not None and stood.rewound > stood_above:
+            if stood is not None and stood.lost(above=stood_above):
                 continue
             settled = reflector.settled() if reflector is not None and stood_above else None
             due = self._mode == "wait" and isinstance(done, Written) and cache.awaits(done)
             if settled is not None:
                 waiting.append(_Waiting(cache, stood, settled, above=True))
-            elif due or not cache.show(done):
+            elif due or not cache.show(done, sent=sent):
                 waiting.append(_Waiting(cache, stood, cache.reaching(done)))
             if stood is not None and isinstance(done, Deleted) and stood.uid not in ("", done.uid):
                 # It was there before the delete was sent, and the delete found another one of that name.
-                cache.show(Deleted(done.key, stood.uid, ""))
+                cache.show(Deleted(done.key, stood.uid, ""), sent=sent)
         if waiting:
             await self._wait(waiting, done)
 
@@ -174,8 +183,9 @@ class WriteThrough:
             for one in waiting:
                 late = not one.future.done()
                 one.future.cancel()
-                if one.stood is not None and one.stood.rewound > one.above:
+                if one.stood is not None and one.stood.lost(above=one.above):
                     continue
-                shown = (late or one.above) and one.cache.show(done)
+                sent = one.stood.at if one.stood is not None else -math.inf
+                shown = (late or one.above) and one.cache.show(done, sent=sent)
                 if waited and late and (one.above or not shown):
                     self._observe(WriteNotSeen(one.cache.name, done.key, done.version, PATIENCE))

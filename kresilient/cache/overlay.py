@@ -7,6 +7,7 @@ has reached its version; a deleted uid is shown no more, until the base has conf
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import Final
@@ -16,7 +17,7 @@ from cachetools import LRUCache
 
 from ..api.objects import KubeObject
 from ..api.resources import Key
-from ..api.versions import later, version_number
+from ..api.versions import is_older, later, version_number
 from .store import Store, Table
 
 __all__ = ["Change", "Overlay"]
@@ -41,6 +42,7 @@ class _Own:
     version: int
     object: KubeObject | None  # None: it is outside of what the cache holds
     base: KubeObject | None
+    sent: float
 
 
 @dataclass(slots=True)
@@ -54,6 +56,7 @@ class _Gone:
     version: int | None
     there: bool
     lists: int
+    sent: float
 
 
 class Overlay:
@@ -199,40 +202,51 @@ class Overlay:
             _set(table, key, own.object)
         return affected
 
-    def forget(self) -> set[Key]:
-        """The history went back, and what was written in it may be undone. Returns the keys concerned."""
-        affected = {gone.key for gone in self._gone.values()}
-        self._gone.clear()
-        self._unseen.clear()
-        self._newest = 0
-        return affected | set(self._clear())
+    def forget(self, *, since: float = math.inf) -> set[Key]:
+        """The history went back, and what was written in it may be undone, but not what was sent *since*, a
+        loop time. Returns the keys concerned."""
+        gone = {uid: one for uid, one in self._gone.items() if one.sent < since}
+        own = {key for key, one in self._own.items() if one.sent < since}
+        for uid in gone:
+            self._forget_gone(uid)
+        for key in own:
+            del self._own[key]
+        self._newest = max((one.version for one in self._own.values()), default=0)
+        self._resettle()
+        return own | {one.key for one in gone.values()}
 
     # --- own writes --------------------------------------------------------------------------------------
 
-    def wrote(self, key: Key, uid: str, version: str, obj: KubeObject | None) -> Change | None:
+    def wrote(
+        self, key: Key, uid: str, version: str, obj: KubeObject | None, *, sent: float = -math.inf
+    ) -> Change | None:
         """A write left *key* at *version*; *obj* is what is kept of it, None outside of what the cache holds.
+        It was *sent* at a loop time, or who knows when.
 
         Ignored where the base has reached that version, where a later write is known, and where versions do
         not compare. Of a uid whose delete was acknowledged nothing is shown, nor of what it followed upon.
         """
         number = version_number(version)
-        if number is None or self._reached(number):
+        if number is None:
             return None
         if uid in self._gone:
             obj = None
+        if self._reached(number):
+            return self._repaired(key, version, obj)
         self._newest = max(self._newest, number)
         own = self._own.get(key)
         if own is None:
-            self._own[key] = _Own(number, obj, self._store.table.objects.get(key))
+            self._own[key] = _Own(number, obj, self._store.table.objects.get(key), sent)
         elif own.version < number:
-            own.version, own.object = number, obj
+            own.version, own.object, own.sent = number, obj, sent
         else:
             return None
         self._settle_at(number, key, gone=False)
         return self._show(key, obj)
 
-    def deleted(self, key: Key, uid: str, version: str = "") -> Change | None:
-        """The delete of *uid* was acknowledged: it existed, or was deleted, at *version*."""
+    def deleted(self, key: Key, uid: str, version: str = "", *, sent: float = -math.inf) -> Change | None:
+        """The delete of *uid*, sent at a loop time, was acknowledged: it was there, or was deleted, at
+        *version*."""
         if not uid or uid in self._gone:
             return None
         number, own, base = version_number(version), self._own.get(key), self.base(key)
@@ -241,7 +255,7 @@ class Overlay:
         if not there and not shown and number is not None and self._reached(number):
             return None  # the base has seen its end
         self._newest = max(self._newest, number or 0)
-        self._gone[uid] = _Gone(key, number, there, self._lists)
+        self._gone[uid] = _Gone(key, number, there, self._lists, sent)
         if not there and number is not None:
             self._settle_at(number, uid, gone=True)
         elif not there:
@@ -250,7 +264,9 @@ class Overlay:
         if not there and number is not None and not self._reached(number):
             if own is not None and own.version > number:
                 return None  # a later one of that name
-            self._own[key] = _Own(number, None, base)  # whatever the base still has to show there is older
+            self._own[key] = _Own(
+                number, None, base, sent
+            )  # whatever the base still has to show there is older
             self._settle_at(number, key, gone=False)
             return self._show(key, None)
         if own is None:
@@ -298,6 +314,19 @@ class Overlay:
             _set(table, key, obj)
         return None if before is obj else Change(key, before, obj)
 
+    def _repaired(self, key: Key, version: str, obj: KubeObject | None) -> Change | None:
+        """The base has reached *version*, where an own write left *obj*. Where it could not read what it has
+        under *key*, an older state stands for that: this one is nearer to it."""
+        table = self._store.table
+        held, error = table.objects.get(key), table.quarantined.get(key)
+        unread = error is not None or table.nameless
+        if held is None or not unread or not is_older(held.meta.resource_version, version):
+            return None
+        change = self._show(key, obj)
+        if error is not None:
+            table.quarantined[key] = error
+        return change
+
     def _reached(self, version: int) -> bool:
         """Whether the base shows what was written at *version*; True where that can never be told."""
         if not self._store.synced:
@@ -307,8 +336,7 @@ class Overlay:
 
     def _clear(self) -> dict[Key, _Own]:
         own, self._own = self._own, {}
-        self._settling = [one for one in self._settling if one[1]]
-        heapify(self._settling)
+        self._resettle()
         return own
 
     def _remember(self, uid: str) -> None:
@@ -342,13 +370,17 @@ class Overlay:
         if self.pending > self._bound_at:
             self._bound()
         if len(self._settling) > 2 * self.pending + 64:  # a key that is written again and again in an outage
-            self._settling = [(own.version, False, key) for key, own in self._own.items()]
-            self._settling += [
-                (one.version, True, uid)
-                for uid, one in self._gone.items()
-                if one.version is not None and not one.there
-            ]
-            heapify(self._settling)
+            self._resettle()
+
+    def _resettle(self) -> None:
+        """Leave out of the heap what is settled already."""
+        self._settling = [(own.version, False, key) for key, own in self._own.items()]
+        self._settling += [
+            (one.version, True, uid)
+            for uid, one in self._gone.items()
+            if one.version is not None and not one.there
+        ]
+        heapify(self._settling)
 
 
 def _set(table: Table, key: Key, obj: KubeObject | None) -> None:

@@ -8,6 +8,7 @@ over what it wrote (`overlay.py`).
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -140,6 +141,8 @@ class Reflector:
     ) -> None:
         self.name = name
         self.store = store
+        self.rewound_at = -math.inf
+        """The loop time as of which what is sent is of the history that it follows."""
         self.freshness = Freshness()
         self.health = ReflectorHealth(freshness=self.freshness)
         self._progress = Progress()
@@ -181,6 +184,7 @@ class Reflector:
         self._heard = 0.0  # when a watch brought something last, or was opened
         self._suspicion = Suspicion()
         self._went_back = ""  # the proof that the history went back, until a list was accepted for it
+        self._went_back_at = 0.0  # when that was asked for
         self._fresh: Table | None = None  # the list that was read and is not swapped in yet
         self._result = ListResult()
         self._list_started = 0.0
@@ -213,19 +217,21 @@ class Reflector:
 
     # --- own writes ---
 
-    def wrote(self, key: Key, uid: str, version: str, obj: KubeObject | None) -> None:
-        """Show a write that was acknowledged: *obj* as it is kept, None where it is outside of the cache."""
+    def wrote(self, key: Key, uid: str, version: str, obj: KubeObject | None, *, sent: float) -> None:
+        """Show a write, *sent* at a loop time, that was acknowledged: *obj* as it is kept, None where it is
+        outside of the cache."""
         if self._notes_nothing():
             return
-        self._show(self._overlay.wrote(key, uid, version, obj), Source.WRITE)
+        self._show(self._overlay.wrote(key, uid, version, obj, sent=sent), Source.WRITE)
 
-    def deleted(self, key: Key, uid: str, version: str) -> None:
-        """Show *uid* no more: its delete was acknowledged; *version* is its last one, where that is known."""
+    def deleted(self, key: Key, uid: str, version: str, *, sent: float) -> None:
+        """Show *uid* no more: its delete, *sent* at a loop time, was acknowledged; *version* is its last one,
+        where that is known."""
         if self._notes_nothing():
             return
         # Behind a selector it may only have left, and have come back, or be about to.
         if uid not in self._deleted or self._listwatch.selective:
-            self._show(self._overlay.deleted(key, uid, version), Source.WRITE)
+            self._show(self._overlay.deleted(key, uid, version, sent=sent), Source.WRITE)
 
     def _notes_nothing(self) -> bool:
         """Whether it waits to be allowed its first list: that may take for ever, and so may what is noted."""
@@ -462,7 +468,10 @@ class Reflector:
         # No other task has a turn from here on until readers see the new table.
         seen = self._overlay.seen
         written, self._overlay.touched = self._overlay.touched or set(), None
-        written |= self._overlay.forget() if rewind else self._overlay.rebase(table, result.version)
+        if rewind:  # what was sent since is of the history that the list is of
+            self.rewound_at = self._went_back_at if self._went_back else result.begun
+            written |= self._overlay.forget(since=self.rewound_at)
+        written |= self._overlay.rebase(table, result.version)
         if not first:
             for key in written:
                 changes.pop(key, None)
@@ -531,6 +540,7 @@ class Reflector:
         newest = await self._listwatch.newest(yielding=self._yielding)
         self.freshness.heard(self._clock())
         if is_older(newest.version, seen):
+            self._went_back_at = newest.begun
             self._went_back = f"the server was at version {newest.version}, and {seen} was seen before"
             return WentBack(self._went_back)
         self.freshness.shown(newest.version, newest.begun)

@@ -181,13 +181,14 @@ class SharedInformer:
         reflectors = self.reflectors
         return reflectors.get(None) or reflectors.get(split_key(key)[0])
 
-    def show(self, done: Written | Deleted) -> bool:
-        """Show what was written; False where only the server can tell whether it belongs here."""
+    def show(self, done: Written | Deleted, *, sent: float) -> bool:
+        """Show what was written by a request *sent* at a loop time; False where only the server can tell
+        whether it belongs here."""
         reflector = self.reflector_of(done.key)
         if reflector is None or self._stopped or self.error is not None:
             return True
         if isinstance(done, Deleted):
-            reflector.deleted(done.key, done.uid, done.version)
+            reflector.deleted(done.key, done.uid, done.version, sent=sent)
             return True
         holds = self.scope.holds(done.object)
         if holds is None:
@@ -196,7 +197,7 @@ class SharedInformer:
             kept = self.scope.kept(done.object) if holds else None
         except PoisonObject:
             return True  # its watch sets it aside, and says why
-        reflector.wrote(done.key, done.uid, done.version, kept)
+        reflector.wrote(done.key, done.uid, done.version, kept, sent=sent)
         return True
 
     def awaits(self, done: Written) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kresilient.api.errors import PoisonObject
 from kresilient.api.objects import KubeObject
 from kresilient.cache.overlay import Change, Overlay
 from kresilient.cache.store import Store
@@ -320,6 +321,39 @@ def test_a_write_before_the_first_list_is_shown_with_it() -> None:
     assert overlay.rebase(table, "11") == {KEY}
     store.swap(table, "11")
     assert store.table.objects[KEY] == obj(12)
+
+
+def test_a_rewind_undoes_nothing_that_was_sent_since() -> None:
+    cache = Cache(
+        "10",
+        obj(5),
+    )
+    cache.overlay.wrote("default/b", "b", "12", None, sent=1.0)
+    cache.overlay.wrote(KEY, "u1", "13", obj(13), sent=3.0)
+    cache.overlay.deleted("default/c", "c", "14", sent=3.0)
+    table = cache.store.new_table()
+    table.put(KEY, obj(8, uid="u1"))
+    assert cache.overlay.forget(since=2.0) == {"default/b"}
+    assert cache.overlay.rebase(table, "9") == {KEY, "default/c"}
+    cache.store.swap(table, "9")
+    assert (cache.shown, cache.overlay.seen, cache.overlay.is_gone("c")) == ("13", "14", True)
+    assert [one.after for one in cache.put(obj(15))] == [obj(15)]
+    cache.bookmark("15")
+    assert cache.overlay.pending == 0
+
+
+@pytest.mark.parametrize("whose", ["its key's", "a nameless one's"])
+def test_a_write_that_is_behind_what_could_not_be_read_replaces_an_older_state(whose: str) -> None:
+    cache = Cache("10", obj(5))
+    table, error = cache.store.table, PoisonObject("spoilt")
+    if whose == "its key's":
+        table.quarantined[KEY] = error
+    else:
+        table.nameless = True
+    assert cache.wrote(obj(4)) is None
+    assert cache.wrote(obj(7)) == Change(KEY, obj(5), obj(7))
+    assert table.quarantined == ({KEY: error} if whose == "its key's" else {}), "it is as unread as before"
+    assert cache.overlay.pending == 0
 
 
 def test_a_rewind_undoes_writes_and_deletes() -> None:

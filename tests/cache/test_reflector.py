@@ -500,7 +500,7 @@ async def test_an_own_write_is_shown_until_the_watch_has_passed_its_version(worl
         undone = held.to_dict()
         undone["metadata"] |= {"resourceVersion": version, "labels": {"by": "us"}}
         own = KubeObject.from_dict(undone)
-        reflector.wrote(own.key, own.uid, version, own)
+        reflector.wrote(own.key, own.uid, version, own, sent=0.0)
         assert pods.get("default/a") is own
         world.server.create("v1/pods", pod("b"))
         await world.until(lambda: "default/b" in pods)

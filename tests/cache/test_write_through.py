@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -84,14 +84,17 @@ async def behind(world: World, resource: Any = PODS, **options: Any) -> AsyncIte
 
 
 @contextmanager
-def late_answers(client: kr.Client) -> Iterator[asyncio.Event]:
-    """The answers to patches are on their way until the event is set."""
+def late_answers(
+    client: kr.Client, verb: str = "patch", *, when: Callable[[], bool] = lambda: True
+) -> Iterator[asyncio.Event]:
+    """The answers to requests of *verb*, sent *when* that is so, are on their way until the event is set."""
     transport, arrive = client.door.transport, asyncio.Event()
     send = transport.send
 
     async def late(request: Request) -> Response:
+        held = request.verb == verb and when()
         response = await send(request)
-        if request.verb == "patch":
+        if held:
             await arrive.wait()
         return response
 
@@ -509,6 +512,28 @@ async def test_a_write_does_not_wait_for_a_cache_that_ended_while_it_was_sent(wo
         assert waiting is not None and waiting.done()
         reflector.suspect_rewind("and another one")
         assert reflector.settled() is None
+
+
+async def test_what_is_written_while_a_restored_etcd_is_listed_is_kept(world: World) -> None:
+    world.server.create(PODS, pod("a"))
+    async with behind(world) as one:
+        backup = world.server.state.version
+        for number in range(10):
+            world.server.patch(PODS, A, {"metadata": {"labels": {"x": str(number)}}})
+        await world.client.create(PODS, pod("b"))
+        world.server.rewind(backup)
+        (reflector,) = one.informer.health.reflectors
+        with late_answers(world.client, "list", when=lambda: reflector.state == "listing") as arrive:
+            gives_it_away = asyncio.create_task(world.client.create(PODS, pod("c")))
+            await world.until(lambda: reflector.state == "listing")
+            await world.server.requests.wait_for(3, verb="list", code=200)
+            ours = await world.client.patch(PODS, A, {"metadata": {"labels": {"x": "ours"}}})
+            assert reflector.rewinds == 0
+            arrive.set()
+            await world.until(lambda: reflector.rewinds == 1)
+        assert int(reflector.resource_version) < int(ours.resource_version), "the list was answered before"
+        assert one.shown[A] == ours.resource_version
+        await gives_it_away
 
 
 async def test_a_write_that_is_not_above_its_cache_for_nothing_waits_for_no_proof(world: World) -> None:

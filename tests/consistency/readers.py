@@ -38,8 +38,6 @@ class Reader:
         self.positions: dict[str, Positions] = {key: {timeline.now: 0} for key in KEYS}
         self.announced: dict[str, int] = {}
         """Which epochs it has said that there are, beyond the first."""
-        self.undone = dict.fromkeys(KEYS, 0)
-        """How often it has said that the server went back."""
         self._gone: set[str] = set()
         self._synced = False
 
@@ -148,8 +146,7 @@ class Reader:
         self.check_key(key)
 
     def notice_rewinds(self) -> None:
-        """Where the cache announced that the server went back, it may show less than it did: of what it
-        showed of the past that was lost, and of own writes made since the list that it followed was begun."""
+        """Where the cache announced that the server went back, it may show less than it did."""
         for namespace, reflector in self._shared.reflectors.items():
             rewinds = reflector.health.rewinds
             if rewinds == self._rewinds[namespace]:
@@ -160,9 +157,10 @@ class Reader:
             for key in KEYS:
                 if self.reflector_of(key) is not reflector:
                     continue
-                oldest = min(min(self.positions[key]), self.timeline.now - 1)
+                oldest = min(self.positions[key])
                 anew = dict.fromkeys(range(oldest + 1, self.timeline.now + 1), 0)
-                self.undone[key] += 1
+                if not anew:
+                    continue  # what it shows is of after: it was undone under another key
                 # A header without a name may be that of any object that the list seems to lack.
                 kept = self.positions[key] if self._may_be_nameless() else {}
                 self.positions[key] = kept | anew
@@ -267,7 +265,6 @@ class Handler:
         self.positions: dict[str, Positions] = {
             key: dict.fromkeys(range(reader.timeline.now + 1), 0) for key in KEYS
         }
-        self._undone = dict(reader.undone)
         self._seconds, self._raises = seconds, raises
         self._running: set[str] = set()
         self._count = 0
@@ -327,10 +324,6 @@ class Handler:
         anew = range(max(before) + 1, reader.announced.get(key, 0) + 1)
         before = {**before, **dict.fromkeys(anew, 0)}
         reached = reader.timeline.advance(track, before, lambda truth: reader.fits(truth, state))
-        if not reached and self._undone[key] < reader.undone[key]:
-            self._undone[key] += 1
-            before = {reader.timeline.now: 0}
-            reached = reader.timeline.advance(track, before, lambda truth: reader.fits(truth, state))
         assert reached, f"{what}, after it was at {before}; it happened: {reader.timeline.told(track)}"
         self.positions[key] = reached
         reader.told(key, reached)

@@ -168,9 +168,9 @@ class World:
             track, version = (plural, answer.key), int(answer.resource_version)
         else:
             return
-        before, held = self.timeline.before(track, version), self.timeline.held(track)
-        if any(one is not None and one.spoilt for one in (before, held)):
-            return  # a cache keeps what it showed last, until what it set aside is repaired
+        before = self.timeline.before(track, version)
+        if before is not None and before.spoilt:
+            return
         owed: dict[str, Any] = {"ended": ended, "gone": before.uid if before and answer is None else ""}
         self._told.append((self.timeline.now, track, version, owed))
         for reader in self.readers:
